@@ -1,0 +1,78 @@
+"""Cost without a clock: what a call allocates, multiplies and keeps, seen below Python's own functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+
+@dataclass
+class Cost:
+    """What the calls inside a `measuring()` block did. Sizes are numbers of elements, not bytes."""
+
+    largest_tensor: int = 0
+    flops: int = 0
+    saved_numbers: int = 0
+    operations: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Cost) -> None:
+        self.largest_tensor = max(self.largest_tensor, other.largest_tensor)
+        self.flops += other.flops
+        self.saved_numbers += other.saved_numbers
+        self.operations.update(other.operations)
+
+
+class _Watch(TorchDispatchMode):
+    def __init__(self, cost: Cost) -> None:
+        super().__init__()
+        self.cost = cost
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        packet = func._overloadpacket
+        self.cost.operations[str(packet)] += 1
+        count = flop_registry.get(packet)
+        if count is not None:
+            self.cost.flops += int(count(*args, **kwargs, out_val=result))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, Tensor):
+                # A view costs what it keeps alive; an expanded stride-0 view costs nothing.
+                stored = tensor.untyped_storage().nbytes() // max(1, tensor.element_size())
+                self.cost.largest_tensor = max(self.cost.largest_tensor, min(stored, tensor.numel()))
+        return result
+
+
+class Watching:
+    """Context manager that fills a `Cost` with what happens inside it."""
+
+    def __init__(self, cost: Cost) -> None:
+        self.cost = cost
+        self._watch = _Watch(cost)
+        self._kept: dict[int, int] = {}
+        self._hooks = saved_tensors_hooks(self._note_saved, lambda tensor: tensor)
+
+    def _note_saved(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        self._kept[storage.data_ptr()] = storage.nbytes() // max(1, tensor.element_size())
+        return tensor
+
+    def __enter__(self) -> Cost:
+        self._watch.__enter__()
+        self._hooks.__enter__()
+        return self.cost
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._hooks.__exit__(*exc_info)
+        self._watch.__exit__(*exc_info)
+        self.cost.saved_numbers += sum(self._kept.values())
+
+
+def watching() -> Watching:
+    return Watching(Cost())

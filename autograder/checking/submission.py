@@ -1,0 +1,217 @@
+"""The fixture `submission`: a student's module as a test sees it, and the backend that runs it in this process.
+
+A test calls it like the module itself::
+
+    output, weights = submission.scaled_dot_product_attention(query, key, value, mask=mask)
+    attention = submission.MultiHeadAttention(12, 3)          # a handle: the object stays where the student's code runs
+    attention.load_state_dict(weights)
+    output, weights = attention(query, query, query)
+    (gradient,) = torch.autograd.grad(output.sum(), [query])
+
+Two backends answer: the one here, in the same process, so that a breakpoint in the student's code stops there; and the
+worker process behind a wire, the only one that a grade may come from. Both offer exactly what `Submission` and `Handle`
+name. Tests under `torch.no_grad()` run the student's code under it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from autograder.checking.measurement import Cost, Watching
+
+
+class Handle(Protocol):
+    """An object of the submission's: a module, a cache. Other attributes are its own methods and plain values."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> Any:
+        """Load weights by name, strictly."""
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        """Leaf tensors that `torch.autograd.grad` accepts; a Parameter under two names appears once."""
+
+    def parameters(self) -> list[Tensor]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+    def to(self, dtype: torch.dtype) -> Any: ...
+
+
+class Submission(Protocol):
+    """A student's module. Any other attribute is a function or class of the module."""
+
+    @property
+    def changed_inputs(self) -> list[str]:
+        """Arguments that calls of this test changed in place, as "function(argument 2)"; the caller's tensor is left as it was."""
+
+    def has(self, name: str) -> bool:
+        """Whether the module defines this name."""
+
+    def seed(self, value: int) -> None:
+        """`torch.manual_seed` where the student's code runs."""
+
+    def measuring(self) -> contextlib.AbstractContextManager[Cost]:
+        """Measure every call made inside the block, backward passes too."""
+
+
+def load_module(path: Path, name: str | None = None) -> ModuleType:
+    """Import a Python file as a module under its stem."""
+    name = name or path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    previous = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses and typing look a class's module up by its name
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        if previous is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = previous
+    return module
+
+
+class LocalSubmission:
+    """A submission in this very process, for students and authors. It is never graded."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._changed: list[str] = []
+        self._cost: Cost | None = None
+
+    @property
+    def changed_inputs(self) -> list[str]:
+        return list(self._changed)
+
+    def has(self, name: str) -> bool:
+        return hasattr(self._module, name)
+
+    def start_test(self, seed: int) -> None:
+        """Forget what the last test did."""
+        self._changed.clear()
+        self.seed(seed)
+
+    def seed(self, value: int) -> None:
+        torch.manual_seed(value)
+
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[Cost]:
+        self._cost = Cost()
+        with Watching(self._cost):
+            try:
+                yield self._cost
+            finally:
+                self._cost = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            target = getattr(self._module, name)
+        except AttributeError:
+            raise AttributeError(f"{self._module.__name__}.py does not define {name}") from None
+        return self._wrap(target, name)
+
+    def _call(self, target: Callable[..., Any], label: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = dict(_tensors_of(args, kwargs))
+        before = {name: tensor.detach().clone() for name, tensor in given.items()}
+        result = target(*_unwrap(args), **_unwrap(kwargs))
+        for name, tensor in given.items():
+            if not _same_bits(tensor.detach(), before[name]):
+                self._changed.append(f"{label}({name})")
+                tensor.detach().copy_(before[name])
+        return self._wrap(result, label)
+
+    def _wrap(self, value: Any, label: str) -> Any:
+        if value is None or isinstance(value, Tensor | bool | int | float | str | torch.dtype):
+            return value
+        if isinstance(value, tuple | list):
+            return type(value)(self._wrap(item, label) for item in value) if type(value) in (tuple, list) else tuple(value)
+        if isinstance(value, dict):
+            return {key: self._wrap(item, label) for key, item in value.items()}
+        if callable(value) and not isinstance(value, nn.Module):
+            return lambda *args, **kwargs: self._call(value, label, args, kwargs)
+        return LocalHandle(self, value, label)
+
+
+class LocalHandle:
+    """An object of a `LocalSubmission`."""
+
+    def __init__(self, owner: LocalSubmission, target: Any, label: str) -> None:
+        self._owner = owner
+        self._target = target
+        self._label = label
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._owner._call(self._target, self._label, args, kwargs)
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> LocalHandle:
+        self._target.load_state_dict(weights)
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self._target.state_dict().items()}
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        return list(self._target.named_parameters())
+
+    def parameters(self) -> list[Tensor]:
+        return list(self._target.parameters())
+
+    def train(self, mode: bool = True) -> LocalHandle:
+        self._target.train(mode)
+        return self
+
+    def eval(self) -> LocalHandle:
+        return self.train(False)
+
+    def to(self, dtype: torch.dtype) -> LocalHandle:
+        self._target.to(dtype)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._owner._wrap(getattr(self._target, name), f"{self._label}.{name}")
+
+
+def _unwrap(value: Any) -> Any:
+    if isinstance(value, LocalHandle):
+        return value._target
+    if isinstance(value, tuple | list):
+        return type(value)(_unwrap(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _unwrap(item) for key, item in value.items()}
+    return value
+
+
+def _tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    named = [(f"argument {position}", value) for position, value in enumerate(args, 1)] + list(kwargs.items())
+    seen: set[int] = set()
+    for name, value in named:
+        for tensor in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(tensor, Tensor) and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield name, tensor
+
+
+def _same_bits(tensor: Tensor, before: Tensor) -> bool:
+    if tensor.shape != before.shape or tensor.dtype != before.dtype:
+        return False
+    return bool(torch.equal(torch.nan_to_num(tensor), torch.nan_to_num(before))) if tensor.is_floating_point() else bool(torch.equal(tensor, before))

@@ -1,0 +1,87 @@
+"""Operations that an assignment asks its students to write: here they raise instead of computing.
+
+Python names are replaced, and the operators behind them are overridden in torch's own dispatcher, so that
+`getattr`, `torch.ops`, `torch._C._nn` or a reload of `torch.nn.functional` end in the same error.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+
+class ForbiddenOperationError(RuntimeError):
+    """The submission used what it was asked to write."""
+
+    def __init__(self, name: str) -> None:
+        self.operation = name
+        super().__init__(f"{name} is not allowed in this assignment")
+
+
+class Ban:
+    """Bans by dotted Python name ("torch.nn.functional.layer_norm") and by operator ("aten::native_layer_norm").
+
+    `used` collects the names of banned operations that were called, also when the submission caught the error.
+    """
+
+    def __init__(self) -> None:
+        self.used: list[str] = []
+        self._libraries: list[Any] = []
+
+    def forbid(self, names: Iterable[str], operators: Iterable[str]) -> None:
+        for name in names:
+            self._replace(name)
+        for operator in operators:
+            self._override(operator)
+
+    def _raiser(self, name: str) -> Callable[..., Any]:
+        def forbidden(*_args: Any, **_kwargs: Any) -> Any:
+            if name not in self.used:
+                self.used.append(name)
+            raise ForbiddenOperationError(name)
+
+        return forbidden
+
+    def _replace(self, name: str) -> None:
+        owner_name, _, attribute = name.rpartition(".")
+        owner = _find(owner_name)
+        if owner is None or not hasattr(owner, attribute):
+            return
+        target = getattr(owner, attribute)
+        if isinstance(target, type):
+            target.__init__ = self._raiser(_short(name))  # type: ignore[misc]
+        else:
+            setattr(owner, attribute, self._raiser(_short(name)))
+
+    def _override(self, operator: str) -> None:
+        namespace, _, name = operator.partition("::")
+        packet = getattr(getattr(torch.ops, namespace), name, None)
+        if packet is None:
+            return
+        library = torch.library.Library(namespace, "IMPL")
+        for overload in packet.overloads():
+            key = name if overload == "default" else f"{name}.{overload}"
+            # AutogradCPU sees calls on any input; CPU those that redispatch below autograd.
+            for dispatch_key in ("AutogradCPU", "CPU"):
+                library.impl(key, self._raiser(f"torch.{name}"), dispatch_key, allow_override=True)
+        self._libraries.append(library)
+
+
+def _find(dotted: str) -> Any:
+    parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ImportError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part, None)
+        return found
+    return None
+
+
+def _short(name: str) -> str:
+    return name.replace("torch.nn.functional.", "F.").replace("torch.nn.", "nn.")
