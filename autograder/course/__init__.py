@@ -1,0 +1,1 @@
+"""The course: its assignments, due dates, late policy, limits and roster."""

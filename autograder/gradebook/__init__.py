@@ -1,0 +1,1 @@
+"""nbgrader's database, written from the standings of the class."""

@@ -1,0 +1,44 @@
+"""Reports to keep, as a graded class leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autograder.reports.model import Isolation, Outcome, Report, Status, TestResult
+
+
+def _report(**changes: Any) -> Report:
+    base = Report(
+        student="ann",
+        assignment="01_attention",
+        status=Status.GRADED,
+        score=12.0,
+        max_score=20.0,
+        tests=(
+            TestResult("test_masks", "Masks hide", Outcome.PASSED, 12.0, 12.0),
+            TestResult("test_scale", "Scores are scaled", Outcome.FAILED, 0.0, 8.0, message="too large", line=7),
+        ),
+        fingerprint="f1",
+        submission_sha256="aa",
+        suite_sha256="bb",
+        grader_sha256="cc",
+        torch_version="2.13.0",
+        seed="7",
+        sandbox=Isolation("require", ("process", "landlock")),
+        attempt=1,
+        graded_at="2026-10-06T08:00:00+00:00",
+        submitted_at="2026-10-05T20:00:00+00:00",
+        wall_seconds=0.5,
+        cpu_seconds=0.5,
+        peak_memory_bytes=1000,
+    )
+    return replace(base, **changes)
+
+
+@pytest.fixture
+def make_report() -> Callable[..., Report]:
+    return _report
