@@ -29,10 +29,12 @@ class Mismatch(AssertionError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison, for calibration: the error seen and the bound it was held to."""
+    """One comparison: what came, the error seen, the bound it was held to and the name of the tolerance that gave it."""
 
+    actual: Tensor
     error: float
     bound: float
+    tolerance: str
 
 
 _listeners: list[Callable[[Comparison], None]] = []
@@ -48,9 +50,9 @@ def listen_to_comparisons(listener: Callable[[Comparison], None]) -> Iterator[No
         _listeners.remove(listener)
 
 
-def _tell(error: float, bound: float) -> None:
+def _tell(actual: Tensor, error: float, bound: float, tolerance: str) -> None:
     for listener in _listeners:
-        listener(Comparison(error, bound))
+        listener(Comparison(actual, error, bound, tolerance))
 
 
 def fail(reason: str, hint: str | None = None) -> None:
@@ -64,6 +66,14 @@ def require(condition: bool, reason: str, hint: str | None = None) -> None:
         raise Mismatch(reason, hint)
 
 
+def _kind_text(value: Any) -> str:
+    """ "a tuple", "None"; an object that stays with the submission says itself what it is."""
+    if value is None:
+        return "None"
+    name = getattr(type(value), "kind_of_object", lambda object_: type(object_).__name__)(value)
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 def shape_text(shape: Sequence[int]) -> str:
     return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
 
@@ -75,7 +85,7 @@ def dtype_text(dtype: torch.dtype) -> str:
 def assert_tensor(actual: Any, shape: Sequence[int] | None = None, dtype: torch.dtype | None = None, *, what: str = "the result") -> Tensor:
     """Check that `actual` is a tensor of this shape and dtype, and return it."""
     if not isinstance(actual, Tensor):
-        raise Mismatch(f"{what} is a {type(actual).__name__}, not a tensor.")
+        raise Mismatch(f"{what} is {_kind_text(actual)}, not a tensor.")
     if shape is not None and tuple(actual.shape) != tuple(shape):
         raise Mismatch(f"{what} has shape {shape_text(actual.shape)}; {shape_text(shape)} was expected.")
     if dtype is not None and actual.dtype != dtype:
@@ -109,7 +119,7 @@ def assert_matches(
         difference = difference.masked_fill(tensor.double() == expected.double(), 0.0)  # inf - inf
     error = float(difference.max()) if difference.numel() else 0.0
     unlike = torch.isnan(difference).any().item()
-    _tell(float("inf") if unlike else error, bound)
+    _tell(tensor, float("inf") if unlike else error, bound, bound_of.name)
     if unlike or torch.isinf(difference).any():
         raise Mismatch(_non_finite_reason(tensor, expected, what), hint)
     if error > bound:
@@ -121,7 +131,7 @@ def _assert_same_booleans(tensor: Tensor, expected: Tensor, what: str, hint: str
         raise Mismatch(f"{what} is {dtype_text(tensor.dtype)}; bool was expected.", hint)
     wrong = tensor != expected.bool()
     count = int(wrong.sum())
-    _tell(float(count), 0.0)
+    _tell(tensor, float(count), 0.0, tolerances.EXACT.name)
     if count == 0:
         return
     if count == wrong.numel() and count > 1:

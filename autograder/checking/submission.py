@@ -87,6 +87,9 @@ def load_module(path: Path, name: str | None = None) -> ModuleType:
     return module
 
 
+Observer = Callable[[Any], None]
+
+
 class LocalSubmission:
     """A submission in this very process, for students and authors. It is never graded."""
 
@@ -94,6 +97,7 @@ class LocalSubmission:
         self._module = module
         self._changed: list[str] = []
         self._cost: Cost | None = None
+        self._observer: Observer | None = None
 
     @property
     def changed_inputs(self) -> list[str]:
@@ -109,6 +113,15 @@ class LocalSubmission:
 
     def seed(self, value: int) -> None:
         torch.manual_seed(value)
+
+    @contextlib.contextmanager
+    def observed_by(self, observer: Observer) -> Iterator[None]:
+        """Tell `observer` each result, or the error raised instead, as the module gave it."""
+        self._observer = observer
+        try:
+            yield
+        finally:
+            self._observer = None
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[Cost]:
@@ -131,12 +144,23 @@ class LocalSubmission:
     def _call(self, target: Callable[..., Any], label: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = dict(_tensors_of(args, kwargs))
         before = {name: tensor.detach().clone() for name, tensor in given.items()}
-        result = target(*_unwrap(args), **_unwrap(kwargs))
+        result = self._observe(lambda: target(*_unwrap(args), **_unwrap(kwargs)))
         for name, tensor in given.items():
             if not _same_bits(tensor.detach(), before[name]):
                 self._changed.append(f"{label}({name})")
                 tensor.detach().copy_(before[name])
         return self._wrap(result, label)
+
+    def _observe(self, action: Callable[[], Any]) -> Any:
+        try:
+            result = action()
+        except Exception as error:
+            if self._observer is not None:
+                self._observer(error)
+            raise
+        if self._observer is not None:
+            self._observer(result)
+        return result
 
     def _wrap(self, value: Any, label: str) -> Any:
         if value is None or isinstance(value, Tensor | bool | int | float | str | torch.dtype):
@@ -162,11 +186,11 @@ class LocalHandle:
         return self._owner._call(self._target, self._label, args, kwargs)
 
     def load_state_dict(self, weights: Mapping[str, Tensor]) -> LocalHandle:
-        self._target.load_state_dict(weights)
+        self._owner._observe(lambda: self._target.load_state_dict(weights) and None)
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self._target.state_dict().items()}
+        return dict(self._owner._observe(lambda: {name: value.detach().clone() for name, value in self._target.state_dict().items()}))
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         return list(self._target.named_parameters())
@@ -188,7 +212,13 @@ class LocalHandle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._owner._wrap(getattr(self._target, name), f"{self._label}.{name}")
+        value = getattr(self._target, name)
+        if not callable(value):
+            self._owner._observe(lambda: value)
+        return self._owner._wrap(value, f"{self._label}.{name}")
+
+    def kind_of_object(self) -> str:
+        return type(self._target).__name__
 
 
 def _unwrap(value: Any) -> Any:

@@ -24,7 +24,7 @@ class Status(enum.StrEnum):
     GRADED = "graded"  # the suite ran
     MISSING = "missing"  # nothing was handed in
     UNREADABLE = "unreadable"  # something is there that cannot be read as a submission
-    BROKEN = "broken"  # it was read, but does not parse or import; every test failed
+    BROKEN = "broken"  # it was read, but does not parse or load; no test ran
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+# `make grade` grades the example class, `make test` tests the grader; both set everything up the first time.
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+
+SUBMISSIONS ?= examples/submissions
+A ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help grade publish doctor check verify generate figures test lint format bench clean grade-env author-env student-env
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+student-env:
+	@$(PYTHON) -m autograder.bootstrap
+grade-env:
+	@$(PYTHON) -m autograder.bootstrap grade gradebook
+author-env:
+	@$(PYTHON) -m autograder.bootstrap grade gradebook dev
+
+grade: grade-env ## grade a class: SUBMISSIONS= ASSIGNMENT= STUDENT= JOBS= SANDBOX= RESULTS= GRADEBOOK= ROSTER= FORCE=1
+	@$(VENV_PYTHON) -m autograder grade "$(SUBMISSIONS)" \
+	  $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(if $(STUDENT),--student "$(STUDENT)") $(if $(JOBS),--jobs "$(JOBS)") \
+	  $(if $(SANDBOX),--sandbox "$(SANDBOX)") $(if $(RESULTS),--results "$(RESULTS)") $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") \
+	  $(if $(ROSTER),--roster "$(ROSTER)") $(if $(FORCE),--force)
+
+publish: grade-env ## write scores, feedback, class report and gradebook again from the results
+	@$(VENV_PYTHON) -m autograder publish $(if $(RESULTS),--results "$(RESULTS)") $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") \
+	  $(if $(ROSTER),--roster "$(ROSTER)")
+
+doctor: grade-env ## what this machine gives for grading, what is missing, how to get it
+	@$(VENV_PYTHON) -m autograder doctor
+
+check: student-env ## a student's public tests, in words: A=attention
+	@$(VENV_PYTHON) -m autograder.checking.check $(A)
+
+verify: author-env ## prove the hidden suites and write their kill matrices: A=attention, or all
+	@$(VENV_PYTHON) -m autograder verify $(A) $(if $(JOBS),--jobs "$(JOBS)")
+
+generate: author-env ## make stubs and notebooks again from the reference solutions and handouts
+	@$(VENV_PYTHON) -m autograder.authoring.generate
+
+figures: author-env ## draw the handouts' figures again from the reference solutions
+	@$(VENV_PYTHON) -m autograder.authoring.figures
+
+test: author-env ## test the grader itself
+	@$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: author-env ## ruff and mypy --strict
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m mypy
+
+format: author-env ## let ruff format the code
+	@$(VENV_PYTHON) -m ruff format .
+
+bench: author-env ## time this grader against nbgrader, otter-grader and plain pytest, in one run
+	@$(VENV_PYTHON) -m autograder.bench $(BENCH_ARGS)
+
+clean: ## remove what was made, but no results and no gradebook
+	@rm -rf build .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache bench_results *.egg-info

@@ -1,0 +1,134 @@
+"""Check a solution against the public tests, and say in words what is wrong and where.
+
+python -m autograder.checking.check attention     # or 01_attention, 01, a path, several of them; none: every assignment
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TextIO
+
+from autograder.checking.check_find import CannotCheckError, Target, find_assignments, find_targets
+
+try:
+    from autograder.checking.check_run import CannotLoadError, Checked, load_solution, run_public_tests
+    from autograder.checking.check_words import problem_lines, summary_lines, test_lines
+except ModuleNotFoundError as error:
+    if __name__ != "__main__":
+        raise
+    print(f"error: {error.name} is not installed for {sys.executable}; activate the course's environment first.", file=sys.stderr)
+    sys.exit(2)
+
+PASSED, FAILED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 when every test passed, 1 when some did not, 2 when something could not be checked, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="check", description="Run the public tests of an assignment on your solution.")
+    parser.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help='"attention", "01_attention", "01" or a path; none: every assignment')
+    parser.add_argument("-k", dest="select", metavar="NAME", help="only the tests whose name holds this")
+    parser.add_argument("-x", dest="stop_at_first", action="store_true", help="stop at the first failure")
+    options = parser.parse_args(arguments)
+    out = sys.stdout
+    if hasattr(out, "reconfigure"):
+        out.reconfigure(errors="replace")  # a console that cannot show "√" must not hide the message
+    try:
+        targets = find_targets(options.assignments, Path.cwd())
+    except CannotCheckError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    codes: list[int] = []
+    for target in targets:
+        if codes:
+            print()
+        codes.append(_check(target, out, options.select, options.stop_at_first))
+        if codes[-1] == INTERRUPTED:
+            break
+    return max(codes)
+
+
+def check_notebook(name: str, namespace: dict[str, Any]) -> None:
+    """Run the public tests of an assignment on what a notebook has defined; `namespace` is its `globals()`."""
+    try:
+        target = next((found for found in _assignments_near() if name in (found.name, found.folder)), None)
+    except CannotCheckError as error:
+        print(f"Cannot check: {error}")
+        return
+    if target is None:
+        print(f"Cannot check: there is no assignment {name!r} here.")
+        return
+    module = ModuleType(target.name)
+    module.__dict__.update({key: value for key, value in namespace.items() if not key.startswith("__")})
+    print(f"{target.folder}: what this notebook has defined\n")
+    checked = run_public_tests(target.tests, module, namespace, name=target.name, tell=lambda test: _print(test_lines(test), sys.stdout))
+    _report(checked, sys.stdout, debug=None)
+
+
+def _assignments_near() -> Sequence[Target]:
+    try:
+        return find_assignments(Path.cwd())
+    except CannotCheckError:
+        return find_assignments(Path(__file__).resolve().parents[2])
+
+
+def _check(target: Target, out: TextIO, select: str | None, stop_at_first: bool) -> int:
+    colour = _colour_wanted(out)
+    print(f"{target.folder}: {_relative(target.solution)}\n", file=out, flush=True)
+    if not target.solution.is_file():
+        kind = "is a folder, not a file" if target.solution.is_dir() else "does not exist"
+        print(f"error: {_relative(target.solution)} {kind}; your solution belongs there.", file=out)
+        return COULD_NOT_RUN
+    try:
+        module = load_solution(target.solution)
+    except CannotLoadError as error:
+        print("This file cannot be checked yet:", file=out)
+        _print(problem_lines(error.problem), out)
+        return INTERRUPTED if error.interrupted else COULD_NOT_RUN
+    checked = run_public_tests(
+        target.tests,
+        module,
+        name=target.solution.name,
+        select=select,
+        stop_at_first=stop_at_first,
+        tell=lambda test: _print(test_lines(test, colour), out),
+    )
+    in_its_place = target.solution.parent == target.tests.parent
+    return _report(checked, out, f"pytest {_relative(target.tests.parent)} -k {{name}} --pdb" if in_its_place else None)
+
+
+def _report(checked: Checked, out: TextIO, debug: str | None) -> int:
+    if checked.error is not None:
+        print(f"error: {checked.error}", file=out)
+        return COULD_NOT_RUN
+    print(file=out)
+    _print(summary_lines(checked, debug), out)
+    if checked.interruption is not None:
+        return INTERRUPTED
+    return PASSED if checked.passed == len(checked.tests) else FAILED
+
+
+def _print(lines: Iterable[str], out: TextIO) -> None:
+    for line in lines:
+        print(line, file=out)
+    out.flush()
+
+
+def _relative(path: Path) -> str:
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _colour_wanted(out: TextIO) -> bool:
+    """Colour is for terminals; NO_COLOR (https://no-color.org) turns it off."""
+    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""What can go wrong when a test talks to a submission."""
+
+from __future__ import annotations
+
+import builtins
+
+
+class SubmissionError(Exception):
+    """The submission raised. Instances also are of the built-in type that it raised, so that `except ValueError` works.
+
+    text is the submission's own and is never shown as it stands; line is in the student's file, None when the error arose elsewhere.
+    """
+
+    builtin_name: str = "Exception"
+    text: str = ""
+    line: int | None = None
+    forbidden: bool = False
+
+
+class WorkerLostError(BaseException):
+    """The worker can answer no more in this test. No `except Exception` in a test may swallow it. `str()` is for the student."""
+
+
+_types: dict[str, type[SubmissionError]] = {}
+
+
+def submission_error(type_names: list[str], text: str, line: int | None) -> SubmissionError:
+    """The error for a worker's account of one: the names of the exception's classes, from the most special."""
+    name = next((name for name in type_names if _is_builtin(name)), "Exception")
+    if name not in _types:
+        builtin = getattr(builtins, name)
+        bases = (SubmissionError,) if builtin is Exception else (SubmissionError, builtin)
+        try:
+            _types[name] = type(f"Submission{name}", bases, {})
+        except TypeError:  # two layouts that do not mix, as OSError's
+            _types[name] = SubmissionError
+    kind = _types[name]
+    error = kind.__new__(kind)
+    error.builtin_name, error.text, error.line = name, text, line
+    error.forbidden = type_names[:1] == ["ForbiddenOperationError"]
+    return error
+
+
+def _is_builtin(name: str) -> bool:
+    found = getattr(builtins, name, None)
+    return isinstance(found, type) and issubclass(found, Exception)

@@ -1,0 +1,63 @@
+"""What a verdict depends on, as hashes: a submission is graded again only when one of these changed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from autograder.course.course import Limits
+from autograder.grading.paths import HIDDEN_TESTS, REFERENCES, REPOSITORY
+from autograder.reports.model import SCHEMA_VERSION
+from autograder.submissions.read import Reading
+
+_GRADER_FOLDERS = ("checking", "grading", "sandbox", "submissions", "wire", "worker")
+_GRADER_FILES = ("misconceptions/bank.py", "reports/model.py")
+
+
+@cache
+def suite_sha256(name: str, hidden_tests: Path = HIDDEN_TESTS, references: Path = REFERENCES) -> str:
+    """Of the hidden tests, what they share, the reference and the misconceptions of one assignment."""
+    shared = [path for path in hidden_tests.glob("*.py") if not path.name.startswith("test_")]
+    bank = REPOSITORY / "autograder" / "misconceptions" / f"{name}.py"
+    return _of_files([hidden_tests / f"test_{name}.py", references / f"{name}.py", bank, *shared])
+
+
+@cache
+def grader_sha256() -> str:
+    """Of the code that decides."""
+    package = REPOSITORY / "autograder"
+    files = [path for folder in _GRADER_FOLDERS for path in (package / folder).rglob("*.py")]
+    return _of_files([*files, *(package / name for name in _GRADER_FILES)])
+
+
+def torch_version() -> str:
+    return importlib.metadata.version("torch")
+
+
+def fingerprint(assignment: str, reading: Reading, suite: str, seed: str, limits: Limits, sandbox_mode: str) -> str:
+    """64 hex digits that name the report."""
+    parts = {
+        "schema": SCHEMA_VERSION,
+        "assignment": assignment,
+        "submission": [reading.status.value, reading.sha256, reading.message, reading.submitted_at, reading.notes],
+        "suite": suite,
+        "grader": grader_sha256(),
+        "torch": torch_version(),
+        "seed": seed,
+        "limits": asdict(limits),
+        "sandbox": sandbox_mode,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _of_files(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(set(paths)):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,280 @@
+"""The fixture `submission` when a grade is at stake: looks like the student's module, and lives in the worker.
+
+Gradients join the grader's own graph: a result that can be differentiated comes out of an autograd function whose backward
+asks the worker, so that `torch.autograd.grad` and `gradcheck` just work. Each use of a parameter is a leaf here that
+stands for the one there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from autograder.checking.assertions import Mismatch
+from autograder.checking.measurement import Cost
+from autograder.checking.submission import Observer
+from autograder.grading.errors import SubmissionError, WorkerLostError
+from autograder.grading.worker_link import METHOD, WorkerLink
+from autograder.wire.codec import Encoder, WireError
+
+_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)}
+_MAX_PARAMETERS = 2_000
+
+
+class RemoteSubmission:
+    """A submission in its worker. Offers what `checking.submission.Submission` names."""
+
+    def __init__(self, link: WorkerLink, tainted: Mapping[str, tuple[str, int]]) -> None:
+        self._link = link
+        self._tainted = tainted
+        self._changed: list[str] = []
+        self._handles: dict[int, RemoteHandle] = {}
+        self._observer: Observer | None = None
+
+    @property
+    def changed_inputs(self) -> list[str]:
+        return list(self._changed)
+
+    def start_test(self, seed: int) -> None:
+        """Forget what the last test did."""
+        self._changed.clear()
+        self._handles.clear()
+        self._link.start_test(seed)
+
+    @contextlib.contextmanager
+    def observed_by(self, observer: Observer) -> Iterator[None]:
+        """Tell `observer` each result, or the error raised instead."""
+        self._observer = observer
+        try:
+            yield
+        finally:
+            self._observer = None
+
+    def has(self, name: str) -> bool:
+        return self._ask({"op": "has", "path": [name]}) is True
+
+    def seed(self, value: int) -> None:
+        self._ask({"op": "seed", "seed": value})
+
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[Cost]:
+        self._link.cost = Cost()
+        try:
+            yield self._link.cost
+        finally:
+            self._link.cost = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        used = self._tainted.get(name)
+        if used is not None:
+            operation, line = used
+            raise Mismatch(f"{name} uses {short_name(operation)} (line {line} of {self._link.source.filename}), which is to be written by hand.")
+        return lambda *args, **kwargs: self._call(None, [name], args, kwargs)
+
+    def _ask(self, header: dict[str, Any]) -> Any:
+        return self._link.ask(lambda _encoder: header, self._encode_object, self._decode_object).value
+
+    def _call(self, handle: RemoteHandle | None, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._observe(lambda: self._call_unobserved(handle, path, args, kwargs))
+
+    def _call_unobserved(self, handle: RemoteHandle | None, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def question(encoder: Encoder) -> dict[str, Any]:
+            return {
+                "op": "call",
+                "path": path,
+                "handle": handle._id if handle else None,
+                "grad": torch.is_grad_enabled(),
+                "args": encoder.encode(args),
+                "kwargs": {"d": [[name, encoder.encode(value)] for name, value in kwargs.items()]},
+            }
+
+        try:
+            answer = self._link.ask(question, self._encode_object, self._decode_object)
+        except SubmissionError as error:
+            if handle is None and error.builtin_name == "AttributeError" and error.line is None and not self.has(path[0]):
+                raise Mismatch(f"{self._link.source.filename} does not define {path[0]}.") from None
+            raise
+        label = path[-1] if path else handle._label if handle else ""
+        self._changed += [f"{label}({name})" for name in answer.changed]
+        if answer.graph is None:
+            return answer.value
+        leaves = [tensor for tensor in answer.sent if tensor.requires_grad] + (handle._leaves() if handle else [])
+        results = [tensor for tensor in answer.tensors if tensor.requires_grad]
+        bridge = _Bridge(self, answer.graph, [tensor.detach() for tensor in results])
+        joined = _Join.apply(bridge, *leaves) if leaves else ()  # type: ignore[no-untyped-call]
+        replacement = {id(before): after for before, after in zip(results, joined, strict=False)}
+        return _replace(answer.value, replacement)
+
+    def _gradients(self, graph: int, cotangents: list[Tensor | None], wanted: list[int], leaves: list[tuple[torch.Size, torch.dtype]]) -> list[Any]:
+        def question(encoder: Encoder) -> dict[str, Any]:
+            return {"op": "backward", "graph": graph, "wanted": wanted, "cotangents": encoder.encode(cotangents)}
+
+        gradients = self._link.ask(question, self._encode_object, self._decode_object).value
+        if not isinstance(gradients, list) or len(gradients) != len(wanted):
+            raise WorkerLostError("The gradients could not be read: they do not fit the question.")
+        for gradient, index in zip(gradients, wanted, strict=True):
+            fits = gradient is None or (isinstance(gradient, Tensor) and (gradient.shape, gradient.dtype) == leaves[index])
+            if not fits:
+                raise WorkerLostError("The gradients could not be read: they do not fit the question.")
+        return gradients
+
+    def _observe(self, action: Callable[[], Any]) -> Any:
+        try:
+            result = action()
+        except Exception as error:
+            if self._observer is not None:
+                self._observer(error)
+            raise
+        if self._observer is not None:
+            self._observer(result)
+        return result
+
+    def _encode_object(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, RemoteHandle):
+            return {"h": value._id}
+        raise TypeError(f"a test passed a {type(value).__name__} to the submission; only data and handles cross")
+
+    def _decode_object(self, node: dict[str, Any]) -> Any:
+        number = node.get("h")
+        if type(number) is not int:
+            raise WireError("an answer holds something that is not data")
+        handle = self._handles.get(number)
+        if handle is None:
+            if len(self._handles) > 10_000:
+                raise WireError("an answer holds too many objects")
+            kind = node.get("class")
+            known = isinstance(kind, str) and len(kind) <= 60 and kind.isidentifier()
+            handle = self._handles[number] = RemoteHandle(self, number, str(kind) if known else "object")
+        handle._parameter_specs(node.get("parameters"))
+        return handle
+
+
+class RemoteHandle:
+    """An object that the worker holds: a module, a cache. Offers what `checking.submission.Handle` names."""
+
+    def __init__(self, submission: RemoteSubmission, number: int, label: str) -> None:
+        self._submission = submission
+        self._id = number
+        self._label = label
+        self._specs: list[tuple[str, tuple[int, ...], torch.dtype]] = []
+        self._leaf: dict[str, Tensor] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._submission._call(self, [], args, kwargs)
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> RemoteHandle:
+        self._submission._observe(lambda: self._method("load_state_dict", dict(weights)) and None)
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        found = self._submission._observe(lambda: self._method("state_dict"))
+        if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+            raise Mismatch("the state dict is not a mapping of names to tensors.")
+        return {str(name): value.detach() for name, value in found.items()}
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        values = self.state_dict()
+        for (name, _, _), leaf in zip(self._specs, self._leaves(), strict=True):
+            if name in values and values[name].shape == leaf.shape:
+                leaf.data.copy_(values[name])
+        return [(name, self._leaf[name]) for name, _, _ in self._specs]
+
+    def parameters(self) -> list[Tensor]:
+        return [leaf for _, leaf in self.named_parameters()]
+
+    def train(self, mode: bool = True) -> RemoteHandle:
+        self._method("train", mode)
+        return self
+
+    def eval(self) -> RemoteHandle:
+        return self.train(False)
+
+    def to(self, dtype: torch.dtype) -> RemoteHandle:
+        self._method("to", dtype)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = self._submission._ask({"op": "get", "handle": self._id, "path": [name]})
+        if value is METHOD:
+            return lambda *args, **kwargs: self._submission._call(self, [name], args, kwargs)
+        return self._submission._observe(lambda: value)
+
+    def kind_of_object(self) -> str:
+        return self._label
+
+    def _method(self, name: str, *args: Any) -> Any:
+        with torch.no_grad():
+            return self._submission._call_unobserved(self, [name], args, {})
+
+    def _parameter_specs(self, raw: Any) -> None:
+        if raw is None:
+            return
+        specs = []
+        for entry in raw if isinstance(raw, list) and len(raw) <= _MAX_PARAMETERS else [None]:
+            good = isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str) and isinstance(entry[1], list)
+            if not good or entry[2] not in _DTYPES or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
+                raise WireError("a module's parameters are malformed")
+            specs.append((entry[0], tuple(entry[1]), _DTYPES[entry[2]]))
+        if sum(math.prod(shape) * dtype.itemsize for _, shape, dtype in specs) > self._submission._link.limits.memory_bytes:
+            raise WireError("a module's parameters are larger than the memory allowed")
+        if specs != self._specs:
+            self._specs, self._leaf = specs, {}
+
+    def _leaves(self) -> list[Tensor]:
+        for name, shape, dtype in self._specs:
+            if name not in self._leaf:
+                self._leaf[name] = torch.zeros(shape, dtype=dtype, requires_grad=True)
+        return [self._leaf[name] for name, _, _ in self._specs]
+
+
+@dataclass
+class _Bridge:
+    submission: RemoteSubmission
+    graph: int
+    results: list[Tensor]
+
+
+class _Join(torch.autograd.Function):
+    """Results of one call as functions of its leaves."""
+
+    @staticmethod
+    def forward(ctx: Any, bridge: _Bridge, *leaves: Tensor) -> tuple[Tensor, ...]:
+        ctx.bridge = bridge
+        ctx.leaves = [(leaf.shape, leaf.dtype) for leaf in leaves]
+        ctx.set_materialize_grads(False)
+        return tuple(bridge.results)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
+        wanted = [index for index, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
+        gradients: list[Any] = [None] * len(ctx.leaves)
+        for index, gradient in zip(wanted, ctx.bridge.submission._gradients(ctx.bridge.graph, list(cotangents), wanted, ctx.leaves), strict=True):
+            gradients[index] = gradient
+        return (None, *gradients)
+
+
+def _replace(value: Any, replacement: dict[int, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return replacement.get(id(value), value)
+    if isinstance(value, tuple | list):
+        return type(value)(_replace(item, replacement) for item in value)
+    if isinstance(value, dict):
+        return {key: _replace(item, replacement) for key, item in value.items()}
+    return value
+
+
+def short_name(dotted: str) -> str:
+    """ "F.softmax" for "torch.nn.functional.softmax"."""
+    return dotted.replace("torch.nn.functional.", "F.").replace("torch.nn.", "nn.")

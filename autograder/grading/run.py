@@ -1,0 +1,137 @@
+"""Grade a class: what changed since the last run, in parallel, each report kept as soon as it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+
+from autograder.course.course import Course
+from autograder.grading.fingerprint import fingerprint, suite_sha256
+from autograder.grading.jobs import grade_task
+from autograder.grading.seeds import submission_seed
+from autograder.grading.task import SandboxMode, Task
+from autograder.reports.model import Report
+from autograder.results.ledger import Ledger
+from autograder.submissions.find import Handed
+from autograder.submissions.read import read_submission
+
+
+class RunError(Exception):
+    """A submission could not be graded for a reason that is not its own."""
+
+
+@dataclass
+class Counts:
+    """What a run did."""
+
+    graded: list[Report] = field(default_factory=list)
+    unchanged: int = 0
+    failures: list[str] = field(default_factory=list)  # submissions without a grade, and why
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run of the class needs besides the submissions."""
+
+    course: Course
+    ledger: Ledger
+    secret: bytes
+    sandbox: SandboxMode
+    jobs: int
+    force: bool = False
+
+    def execute(self, handed: tuple[Handed, ...], executor_of: Callable[[], Executor], progress: Callable[[str], None]) -> Counts:
+        """Grade what changed. `progress` is called with a student's name for each submission done with."""
+        counts = Counts()
+        tasks = self._tasks(handed, counts, progress)
+        first = next(tasks, None)
+        if first is None:
+            return counts
+        executor = executor_of()
+        try:
+            self._drain(first, tasks, executor, executor_of, counts, progress)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+        executor.shutdown(wait=True)
+        return counts
+
+    def _tasks(self, handed: tuple[Handed, ...], counts: Counts, progress: Callable[[str], None]) -> Iterator[Task]:
+        """The gradings to do, made one at a time so that a large class costs no memory."""
+        for entry in handed:
+            task = self._task(entry)
+            known = None if self.force else self.ledger.find(task.assignment, task.student, task.fingerprint)
+            if known is None:
+                yield task
+            else:
+                self.ledger.mark_current(known)
+                counts.unchanged += 1
+                progress(task.student)
+
+    def _task(self, entry: Handed) -> Task:
+        reading = read_submission(entry.folder, entry.assignment.name, self.course.limits.source_bytes)
+        folder = entry.assignment.folder
+        seed = submission_seed(self.secret, folder, reading.sha256)
+        name = fingerprint(folder, reading, suite_sha256(entry.assignment.name), seed, self.course.limits, self.sandbox)
+        attempt = self.ledger.next_attempt(folder, entry.student, reading.sha256)
+        return Task(entry.student, folder, reading, name, seed, attempt, self.course.limits, self.sandbox)
+
+    def _drain(
+        self,
+        first: Task,
+        tasks: Iterator[Task],
+        executor: Executor,
+        executor_of: Callable[[], Executor],
+        counts: Counts,
+        progress: Callable[[str], None],
+    ) -> None:
+        waiting: dict[Future[Report], Task] = {executor.submit(grade_task, first): first}
+        suspects: list[Task] = []  # were running when a grader's process died: which of them killed it is not known
+        more = True
+        while waiting or more:
+            while more and len(waiting) < 2 * self.jobs:
+                task = next(tasks, None)
+                if task is None:
+                    more = False
+                    break
+                waiting[executor.submit(grade_task, task)] = task
+            if not waiting:
+                break
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in finished:
+                task = waiting.pop(future)
+                try:
+                    self._keep(future.result(), counts)
+                except BrokenProcessPool:
+                    suspects.append(task)
+                    broken = True
+                    continue
+                progress(task.student)
+            if broken:
+                suspects += waiting.values()
+                waiting.clear()
+                executor.shutdown(wait=False, cancel_futures=True)
+                executor = executor_of()
+        self._try_alone(suspects, executor_of, counts, progress)
+        executor.shutdown(wait=False)
+
+    def _try_alone(
+        self, suspects: list[Task], executor_of: Callable[[], Executor], counts: Counts, progress: Callable[[str], None]
+    ) -> None:
+        for task in suspects:
+            executor = executor_of()
+            try:
+                self._keep(executor.submit(grade_task, task).result(), counts)
+            except BrokenProcessPool:
+                counts.failures.append(f"{task.student}, {task.assignment}: the grader's own process died while it graded this; run again")
+            finally:
+                executor.shutdown(wait=False, cancel_futures=True)
+            progress(task.student)
+
+    def _keep(self, report: Report, counts: Counts) -> None:
+        self.ledger.write(report)
+        self.ledger.mark_current(report)
+        counts.graded.append(report)

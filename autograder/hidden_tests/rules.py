@@ -1,0 +1,64 @@
+"""What each assignment asks its students to write by hand, and so may not be called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Modules that torch itself needs: their use is found in the source, they cannot be taken away.
+EVERYWHERE_IN_TEXT = ("torch.ops", "torch._C", "torch._VF")
+EVERYWHERE = ("torch.nn.Transformer",)
+
+_ATTENTION_NAMES = (
+    "torch.nn.functional.scaled_dot_product_attention",
+    "torch.nn.functional.multi_head_attention_forward",
+    "torch.nn.MultiheadAttention",
+    "torch.nn.modules.activation.MultiheadAttention",
+    "torch.nn.TransformerEncoder",
+    "torch.nn.TransformerEncoderLayer",
+    "torch.nn.TransformerDecoder",
+    "torch.nn.TransformerDecoderLayer",
+    "torch._native_multi_head_attention",
+    "torch._scaled_dot_product_attention_math",
+    "torch._transformer_encoder_layer_fwd",
+    "torch._triton_multi_head_attention",
+)
+_ATTENTION_MODULES = ("torch.nn.modules.transformer", "torch.nn.attention")
+_ATTENTION_OPERATORS = (
+    "aten::scaled_dot_product_attention",
+    "aten::_scaled_dot_product_attention_math",
+    "aten::_scaled_dot_product_flash_attention_for_cpu",
+    "aten::_scaled_dot_product_flash_attention",
+    "aten::_scaled_dot_product_efficient_attention",
+    "aten::_native_multi_head_attention",
+    "aten::_transformer_encoder_layer_fwd",
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is forbidden, for each of the three ways to notice it.
+
+    calls: dotted names of functions and classes that raise when called. operators: torch's own, for calls that reach them by
+    another way. modules: dotted names whose use is found in the source only. What lies below a forbidden name is forbidden too.
+    """
+
+    calls: tuple[str, ...] = EVERYWHERE
+    operators: tuple[str, ...] = ()
+    modules: tuple[str, ...] = EVERYWHERE_IN_TEXT
+
+    @property
+    def in_source(self) -> tuple[str, ...]:
+        return self.calls + self.modules
+
+
+_BY_HAND = Rules(EVERYWHERE + _ATTENTION_NAMES, _ATTENTION_OPERATORS, EVERYWHERE_IN_TEXT + _ATTENTION_MODULES)
+
+_RULES = {
+    "attention": _BY_HAND,
+    "multi_head_attention": _BY_HAND,
+}
+
+
+def rules_of(name: str) -> Rules:
+    """Rules of an assignment ("attention")."""
+    return _RULES.get(name, Rules())

@@ -1,0 +1,1 @@
+"""What was handed in: found on disk and read with suspicion, never executed."""

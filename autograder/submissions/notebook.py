@@ -1,0 +1,64 @@
+"""The solution inside a submitted notebook: its cells' code, put together without running anything."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+_MAGIC = re.compile(r"^\s*[%!?]|^\s*[A-Za-z_][\w.]*\?{1,2}\s*$")
+_PRACTICE = "practice"
+
+
+class NotebookError(Exception):
+    """A notebook that holds no solution that can be read. `str()` completes "attention.ipynb …"."""
+
+
+def solution_source(text: str) -> str:
+    """Code of the solution cells in their order.
+
+    Cells that nbgrader's metadata marks as the course's own are taken, or, when an editor lost all metadata, every code cell
+    that only imports and defines. Practice cells are left out; magics and shell lines are dropped.
+    """
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError):
+        raise NotebookError("is not a notebook: it does not hold JSON.") from None
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise NotebookError("is not a notebook of format 4: it has no list of cells; save it with a current Jupyter.")
+    code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    marked = [cell for cell in code if isinstance(_metadata(cell).get("nbgrader"), dict)]
+    taken = marked or [cell for cell in code if _PRACTICE not in _tags(cell) and _only_defines(_source(cell))]
+    parts = [_source(cell) for cell in taken]
+    if not any(part.strip() for part in parts):
+        raise NotebookError("holds no solution cell; the cells of the course's notebook must stay in it.")
+    return "\n\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
+
+
+def _metadata(cell: dict[str, Any]) -> dict[str, Any]:
+    metadata = cell.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _tags(cell: dict[str, Any]) -> list[Any]:
+    tags = _metadata(cell).get("tags")
+    return tags if isinstance(tags, list) else []
+
+
+def _source(cell: dict[str, Any]) -> str:
+    source = cell.get("source", "")
+    text = "".join(line for line in source if isinstance(line, str)) if isinstance(source, list) else source
+    if not isinstance(text, str) or text.lstrip().startswith("%%"):
+        return ""
+    return "\n".join("" if _MAGIC.match(line) else line for line in text.splitlines())
+
+
+def _only_defines(source: str) -> bool:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True  # the student meant something by it: the error is reported when it is loaded
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+    return all(isinstance(statement, kinds) for statement in tree.body)

@@ -1,0 +1,154 @@
+"""Read one submitted file: whatever lies there, the outcome is its text or one sentence that says why not."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.reports.model import Status
+from autograder.submissions.notebook import NotebookError, solution_source
+
+
+@dataclass(frozen=True)
+class Reading:
+    """status is GRADED when there is a text to grade. sha256 is of the submitted bytes, "" when none could be read."""
+
+    status: Status
+    sha256: str = ""
+    text: str = ""
+    message: str = ""
+    notes: tuple[str, ...] = ()  # for the instructor
+    submitted_at: str | None = None
+
+
+class RefusedError(Exception):
+    """A path that is not a plain file to be read. `str()` is one sentence about the file, without its folder."""
+
+
+def read_submission(folder: Path, name: str, max_bytes: int) -> Reading:
+    """Read NAME.py or NAME.ipynb from a submission's folder; with both, NAME.py counts. Nothing is followed out of the folder."""
+    try:
+        opened = _open_folder(folder)
+    except FileNotFoundError:
+        return Reading(Status.MISSING, message="Nothing was handed in.")
+    except RefusedError as error:
+        return Reading(Status.UNREADABLE, message=str(error))
+    try:
+        return _read_from(opened, name, max_bytes)
+    finally:
+        os.close(opened)
+
+
+def _read_from(folder: int, name: str, max_bytes: int) -> Reading:
+    submitted_at, notes = _timestamp(folder)
+    for filename in (f"{name}.py", f"{name}.ipynb"):
+        try:
+            data = read_plain_file(folder, filename, max_bytes)
+        except FileNotFoundError:
+            continue
+        except RefusedError as error:
+            return Reading(Status.UNREADABLE, message=str(error), notes=notes, submitted_at=submitted_at)
+        digest = hashlib.sha256(data).hexdigest()
+        if filename.endswith(".py") and _exists(folder, f"{name}.ipynb"):
+            notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
+        text, problem = _text_of(data, filename)
+        if problem:
+            return Reading(Status.UNREADABLE, digest, message=problem, notes=notes, submitted_at=submitted_at)
+        return Reading(Status.GRADED, digest, text, notes=notes, submitted_at=submitted_at)
+    others = _other_files(folder)
+    hint = f" The folder holds {', '.join(others)}." if others else ""
+    return Reading(Status.MISSING, message=f"{name}.py was not handed in.{hint}", notes=notes, submitted_at=submitted_at)
+
+
+def read_plain_file(folder: int, filename: str, max_bytes: int) -> bytes:
+    """Bytes of a regular file in an opened folder. Raises FileNotFoundError, or RefusedError for anything else that lies there."""
+    try:
+        descriptor = os.open(filename, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise RefusedError(f"{filename} is a symbolic link; hand in the file itself.") from None
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            raise RefusedError(f"{filename} is not a regular file; hand in a plain Python file.") from None
+        raise RefusedError(f"{filename} cannot be read: {error.strerror}; check its permissions.") from None
+    with os.fdopen(descriptor, "rb") as file:
+        details = os.fstat(file.fileno())
+        if stat.S_ISDIR(details.st_mode):
+            raise RefusedError(f"{filename} is a folder; hand in a file of that name.")
+        if not stat.S_ISREG(details.st_mode):
+            raise RefusedError(f"{filename} is not a regular file; hand in a plain Python file.")
+        try:
+            data = file.read(max_bytes + 1)
+        except OSError as error:
+            raise RefusedError(f"{filename} cannot be read: {error.strerror}.") from None
+    if len(data) > max_bytes:
+        raise RefusedError(f"{filename} has more than {max_bytes:,} bytes ({details.st_size:,}); a solution needs a few thousand.")
+    return data
+
+
+def _open_folder(folder: Path) -> int:
+    """The student's folder and the assignment's inside it, neither of them a symbolic link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        student = os.open(folder.parent, flags)
+        try:
+            return os.open(folder.name, flags, dir_fd=student)
+        finally:
+            os.close(student)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise RefusedError(f"{folder.name} is a symbolic link or a file where a folder belongs; hand in the folder itself.") from None
+        raise RefusedError(f"{folder.name} cannot be opened: {error.strerror}; check its permissions.") from None
+
+
+def _text_of(data: bytes, filename: str) -> tuple[str, str]:
+    """The text to grade, or a sentence about what is wrong with the file."""
+    if not data.strip():
+        return "", f"{filename} is empty."
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return "", f"{filename} is not UTF-8 text (line {line}): save it as UTF-8 and hand it in again."
+    if "\0" in text:
+        return "", f"{filename} holds a NUL character (line {text[: text.index(chr(0))].count(chr(10)) + 1}): it is not a text file."
+    if filename.endswith(".ipynb"):
+        try:
+            return solution_source(text), ""
+        except NotebookError as error:
+            return "", f"{filename} {error}"
+    return text.replace("\r\n", "\n").replace("\r", "\n"), ""
+
+
+def _timestamp(folder: int) -> tuple[str | None, tuple[str, ...]]:
+    """When it was handed in: nbgrader's timestamp.txt beside the file, as UTC; None when there is none."""
+    from autograder.course.late import parse_time
+
+    try:
+        text = read_plain_file(folder, "timestamp.txt", 200).decode("utf-8").strip()
+        return parse_time(text).isoformat(), ()
+    except FileNotFoundError:
+        return None, ()
+    except (RefusedError, ValueError):
+        return None, ("timestamp.txt cannot be read as a time; the submission counts as on time",)
+
+
+def _exists(folder: int, filename: str) -> bool:
+    try:
+        os.stat(filename, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _other_files(folder: int) -> list[str]:
+    names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".") and name != "timestamp.txt"]
+    printable = [name for name in names if name.isprintable() and len(name) <= 60]
+    return printable[:5]
