@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,10 +70,7 @@ def _widened(margins: Margins, comparisons: list[Comparison]) -> Margins:
     return Margins(largest, smallest, tolerance)
 
 
-def _module(name: str, source: str) -> object:
-    import sys
-    import types
-
+def _module(name: str, source: str) -> types.ModuleType:
     module = types.ModuleType(f"{name}_under_examination")
     sys.modules[module.__name__] = module
     exec(compile(source, f"{name}.py", "exec", dont_inherit=True), module.__dict__)

@@ -1,7 +1,7 @@
 """Write the stubs and notebooks of all assignments, or say which are out of step with their sources.
 
-    python -m autograder.authoring.generate            # write
-    python -m autograder.authoring.generate --check    # exit code 1 when a file is out of step
+python -m autograder.authoring.generate            # write
+python -m autograder.authoring.generate --check    # exit code 1 when a file is out of step
 """
 
 from __future__ import annotations

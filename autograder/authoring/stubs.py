@@ -63,7 +63,7 @@ def stub_source(reference_source: str) -> str:
     try:
         ast.parse(stub)
     except SyntaxError as error:
-        raise MarkerError(error.lineno or 1, "without its solution regions the source is not valid Python; does a class lose its whole body?") from None
+        raise MarkerError(error.lineno or 1, "without its solution regions this is not valid Python; does a class lose its whole body?") from None
     return stub
 
 
@@ -103,7 +103,7 @@ def _pairs(source: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _region(begin: int, end: int, indent: int, blocks: list[_Block]) -> Region:
-    holders = []
+    holders: list[_Block] = []
     for block in blocks:
         inside = []
         for statement in block.statements:

@@ -1,9 +1,9 @@
 """Run a hidden suite in this process, with tracebacks and breakpoints, on the reference or on a file of the author's.
 
-    python -m autograder.authoring.try_suite attention                      # the reference
-    python -m autograder.authoring.try_suite attention my_variant.py -x     # a file; the rest goes to pytest
-    python -m autograder.authoring.try_suite attention @softmax-over-dim-0  # a misconception of the bank
-    python -m autograder.authoring.try_suite attention @all                 # a line for the reference, each misconception and each alternative
+python -m autograder.authoring.try_suite attention                      # the reference
+python -m autograder.authoring.try_suite attention my_variant.py -x     # a file; the rest goes to pytest
+python -m autograder.authoring.try_suite attention @softmax-over-dim-0  # a misconception of the bank
+python -m autograder.authoring.try_suite attention @all                 # a line for the reference, each misconception and each alternative
 """
 
 from __future__ import annotations

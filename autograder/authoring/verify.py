@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from autograder.authoring.examine import Examination, examine
 from autograder.authoring.generate import GenerateError, stale
@@ -25,7 +25,7 @@ from autograder.grading.jobs import local_executor
 from autograder.grading.paths import REFERENCES, REPOSITORY
 from autograder.grading.task import Task
 from autograder.misconceptions.bank import Misconception, load_bank
-from autograder.reports.model import Report, Status
+from autograder.reports.model import Status
 from autograder.submissions.read import Reading
 
 ALTERNATIVES = REPOSITORY / "tests" / "alternative_solutions"
@@ -54,29 +54,41 @@ def verify_course(course_path: Path, names: Sequence[str], jobs: int | None, *, 
     console = console or Console()
     course = load_course(course_path)
     assignments = [course.find(name) for name in names] or list(course.assignments)
-    solutions = [(assignment, title, source) for assignment in assignments for title, source in _solutions(assignment).items()]
-    found: dict[tuple[str, str], Examination] = {}
-    with local_executor(jobs or os.cpu_count() or 1) as executor:
-        waiting = {
-            executor.submit(examine, title, _task(course, assignment, source), _SEEDS): (assignment.name, title)
-            for assignment, title, source in solutions
-        }
-        done = as_completed(waiting)
-        for future in track(done, "Verifying", total=len(waiting), console=console, transient=True) if console.is_terminal else done:
-            found[waiting[future]] = future.result()
+    with Progress(*Progress.get_default_columns(), console=console, transient=True, disable=not console.is_terminal) as bar:
+        line = bar.add_task("Verifying")
+        found = examine_all(course, assignments, jobs, lambda done, total: bar.update(line, completed=done, total=total))
     sound = True
     for assignment in assignments:
-        proof = judge(course, assignment, {title: entry for (name, title), entry in found.items() if name == assignment.name})
+        proof = judge(course, assignment, found[assignment.name])
         sound = sound and not proof.problems
         _show(console, proof)
         if write_docs:
+            wrong = {name: examination.report for name, examination in proof.wrong.items()}
             KILL_MATRICES.mkdir(parents=True, exist_ok=True)
-            path = KILL_MATRICES / f"{assignment.name}.md"
-            path.write_text(kill_matrix_markdown(assignment, proof.bank, proof.reference.report, _reports(proof.wrong)), encoding="utf-8")
+            page = kill_matrix_markdown(assignment, proof.bank, proof.reference.report, wrong)
+            (KILL_MATRICES / f"{assignment.name}.md").write_text(page, encoding="utf-8")
     for problem in _drift(course_path.resolve().parent):
         sound = False
         console.print(f"not sound: {problem}", style="bold red", markup=False)
     return 0 if sound else 1
+
+
+def examine_all(
+    course: Course, assignments: Sequence[Assignment], jobs: int | None, progress: Callable[[int, int], None]
+) -> dict[str, dict[str, Examination]]:
+    """Every known solution of each assignment examined: {"attention": {"reference": …, "stub": …, "right: terse": …, "wrong: no-scale": …}}."""
+    found: dict[str, dict[str, Examination]] = {assignment.name: {} for assignment in assignments}
+    with local_executor(jobs or os.cpu_count() or 1) as executor:
+        waiting = {
+            executor.submit(examine, title, _task(course, assignment, source), _SEEDS): (assignment.name, title)
+            for assignment in assignments
+            for title, source in _solutions(assignment).items()
+        }
+        for done, future in enumerate(as_completed(waiting), 1):
+            name, title = waiting[future]
+            found[name][title] = future.result()
+            progress(done, len(waiting))
+    return found
 
 
 def judge(course: Course, assignment: Assignment, found: dict[str, Examination]) -> Proof:
@@ -121,7 +133,7 @@ def _problems_of_right(title: str, examination: Examination) -> list[str]:
     missed = {test.title: test.message for test in examination.report.tests if test.points < test.max_points}
     problems = [f"{title} is right and fails “{test}”: {message}" for test, message in missed.items()]
     if examination.report.status is not Status.GRADED:
-        problems.append(f"{title} is right and is {examination.report.status}: {examination.report.message}")
+        problems.append(f"{title} is right and is {examination.report.status.value}: {examination.report.message}")
     for tests in examination.failed:
         problems += [f"{title} is right and fails {test} for another seed" for test in sorted(tests)]
     return problems
@@ -152,7 +164,9 @@ def _problems_of_margins(proof: Proof) -> list[str]:
         for test, margins in examination.margins.items():
             factor = _NEARER.get(margins.tolerance, _FACTOR)
             if margins.largest_passed * factor > 1:
-                problems.append(f"{test}: {title} is right and comes within a factor {1 / margins.largest_passed:.1f} of the bound ({margins.tolerance})")
+                problems.append(
+                    f"{test}: {title} is right and comes within a factor {1 / margins.largest_passed:.1f} of the bound ({margins.tolerance})"
+                )
     for name, examination in proof.wrong.items():
         failed = frozenset().union(*examination.failed)
         clearest = max((examination.margins[test].smallest_failed for test in failed if test in examination.margins), default=float("inf"))
@@ -168,10 +182,6 @@ def _drift(repository: Path) -> list[str]:
         return [str(error)]
 
 
-def _reports(examinations: dict[str, Examination]) -> dict[str, Report]:
-    return {name: examination.report for name, examination in examinations.items()}
-
-
 def _show(console: Console, proof: Proof) -> None:
     named = sum(1 for name, entry in proof.wrong.items() if {t.misconception.name for t in entry.report.tests if t.misconception} == {name})
     failed = sum(1 for entry in proof.wrong.values() if entry.report.score < entry.report.max_score)
@@ -179,7 +189,10 @@ def _show(console: Console, proof: Proof) -> None:
     for title, value in (
         ("reference", f"{proof.reference.report.score:g} of {proof.reference.report.max_score:g}"),
         ("stub", f"{proof.stub.report.score:g}"),
-        ("alternatives", f"{sum(1 for entry in proof.right.values() if entry.report.score == entry.report.max_score)} of {len(proof.right)} with full marks"),
+        (
+            "alternatives",
+            f"{sum(1 for entry in proof.right.values() if entry.report.score == entry.report.max_score)} of {len(proof.right)} with full marks",
+        ),
         ("misconceptions", f"{failed} of {len(proof.wrong)} fail, {named} named"),
         ("seeds", f"{1 + len(_SEEDS)}, one of them in the sandbox"),
     ):

@@ -1,0 +1,1 @@
+"""The figures of the handouts, drawn from the reference solutions."""
