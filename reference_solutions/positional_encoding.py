@@ -13,8 +13,9 @@ from torch import Tensor, nn
 def sinusoidal_encoding(length: int, d_model: int, base: float = 10000.0) -> Float[Tensor, "length d_model"]:
     """Table of sines and cosines, one row a position, pairs of columns from the fastest wave to the slowest.
 
-    PE[pos, 2i] = sin(pos * base**(-2i / d_model)) and PE[pos, 2i + 1] = cos(pos * base**(-2i / d_model)).
-    An odd d_model ends on a sine; d_model = 1 is legal. Returns (length, d_model), float64.
+    PE[pos, 2i] = sin(pos * base**(-2i / d_model)) and PE[pos, 2i + 1] = cos(pos * base**(-2i / d_model))
+    (Vaswani et al. 2017, section 3.5). An odd d_model ends on a sine and stays odd in the exponent; d_model = 1 is legal.
+    Returns (length, d_model), float64; positions count from 0.
     Raises ValueError when length < 1, d_model < 1 or base <= 0.
     """
     ### BEGIN SOLUTION
