@@ -16,7 +16,8 @@ from typing import Any, TextIO
 from autograder.checking.check_find import CannotCheckError, Target, find_assignments, find_targets
 
 try:
-    from autograder.checking.check_run import CannotLoadError, Checked, load_solution, run_public_tests
+    from autograder.checking.check_results import Checked, Outcome
+    from autograder.checking.check_run import CannotLoadError, load_solution, run_public_tests
     from autograder.checking.check_words import problem_lines, summary_lines, test_lines
 except ModuleNotFoundError as error:
     if __name__ != "__main__":
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     codes: list[int] = []
     for target in targets:
         if codes:
-            print()
+            _print([""], out)
         codes.append(_check(target, out, options.select, options.stop_at_first))
         if codes[-1] == INTERRUPTED:
             break
@@ -78,16 +79,15 @@ def _assignments_near() -> Sequence[Target]:
 
 def _check(target: Target, out: TextIO, select: str | None, stop_at_first: bool) -> int:
     colour = _colour_wanted(out)
-    print(f"{target.folder}: {_relative(target.solution)}\n", file=out, flush=True)
+    _print([f"{target.folder}: {_relative(target.solution)}", ""], out)
     if not target.solution.is_file():
         kind = "is a folder, not a file" if target.solution.is_dir() else "does not exist"
-        print(f"error: {_relative(target.solution)} {kind}; your solution belongs there.", file=out)
+        _print([f"error: {_relative(target.solution)} {kind}; your solution belongs there."], out)
         return COULD_NOT_RUN
     try:
         module = load_solution(target.solution)
     except CannotLoadError as error:
-        print("This file cannot be checked yet:", file=out)
-        _print(problem_lines(error.problem), out)
+        _print(["This file cannot be checked yet:", *problem_lines(error.problem)], out)
         return INTERRUPTED if error.interrupted else COULD_NOT_RUN
     checked = run_public_tests(
         target.tests,
@@ -103,19 +103,24 @@ def _check(target: Target, out: TextIO, select: str | None, stop_at_first: bool)
 
 def _report(checked: Checked, out: TextIO, debug: str | None) -> int:
     if checked.error is not None:
-        print(f"error: {checked.error}", file=out)
+        _print([f"error: {checked.error}"], out)
         return COULD_NOT_RUN
-    print(file=out)
-    _print(summary_lines(checked, debug), out)
+    ends_on_an_empty_line = checked.tests and checked.tests[-1].outcome is Outcome.FAILED
+    _print([*([] if ends_on_an_empty_line else [""]), *summary_lines(checked, debug)], out)
     if checked.interruption is not None:
         return INTERRUPTED
     return PASSED if checked.passed == len(checked.tests) else FAILED
 
 
 def _print(lines: Iterable[str], out: TextIO) -> None:
-    for line in lines:
-        print(line, file=out)
-    out.flush()
+    try:
+        for line in lines:
+            print(line, file=out)
+        out.flush()
+    except BrokenPipeError:  # whoever reads this, `head` for one, has seen enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
 
 
 def _relative(path: Path) -> str:

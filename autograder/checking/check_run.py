@@ -12,8 +12,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 from typing import Any
@@ -21,68 +19,11 @@ from typing import Any
 import pytest
 
 from autograder.checking.assertions import Mismatch
+from autograder.checking.check_results import NOT_IMPLEMENTED, Checked, CheckedTest, Interruption, Outcome, Place, Problem
 from autograder.checking.fixtures import LocalPlugin, required_by
 from autograder.checking.submission import LocalSubmission, load_module
 
-NOT_IMPLEMENTED = "not implemented yet"
 _NOT_DEFINED = re.compile(r"\S+\.py does not define (\w+)")
-
-
-class Outcome(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_IMPLEMENTED = "not implemented yet"
-    NOT_RUN = "not run"
-
-
-@dataclass(frozen=True)
-class Place:
-    """A line of code: where it is, in words, and its text."""
-
-    where: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a test did not pass. `frames` are the student's own lines on the way to the error, the deepest last."""
-
-    reason: str
-    hint: str | None = None
-    frames: tuple[Place, ...] = ()
-    asked_for: tuple[Place, ...] = ()  # the functions that the test used, when no line of theirs raised anything
-    test: Place | None = None
-
-
-@dataclass(frozen=True)
-class CheckedTest:
-    name: str
-    title: str
-    outcome: Outcome
-    problem: Problem | None = None
-    needs: tuple[str, ...] = ()  # titles of the tests that must pass before this one says anything
-    printed: str = ""
-
-
-@dataclass(frozen=True)
-class Interruption:
-    """Where Ctrl-C stopped the student's code; `test` is the title of the test that ran."""
-
-    test: str
-    place: Place | None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What came of a run. `error` says why there is nothing to show."""
-
-    tests: tuple[CheckedTest, ...]
-    interruption: Interruption | None = None
-    error: str | None = None
-
-    @property
-    def passed(self) -> int:
-        return sum(test.outcome is Outcome.PASSED for test in self.tests)
 
 
 class CannotLoadError(Exception):
@@ -131,7 +72,7 @@ def run_public_tests(
     what the place they come from is called. `select` is pytest's -k.
     """
     recorder = _Recorder(tests, module, module.__dict__ if namespace is None else namespace, name if namespace is None else None, tell)
-    arguments = [str(tests), "--rootdir", str(tests.parent), "-c", os.devnull, "--noconftest", "--import-mode=importlib"]
+    arguments = [str(tests), "--rootdir", str(tests.parent), "-c", os.devnull, "--import-mode=importlib"]
     arguments += ["--disable-plugin-autoload", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:warnings"]
     arguments += ["-k", select] if select else []
     arguments += ["-x"] if stop_at_first else []

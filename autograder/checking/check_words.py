@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from autograder.checking.check_run import NOT_IMPLEMENTED, Checked, CheckedTest, Interruption, Outcome, Place, Problem
+from autograder.checking.check_results import NOT_IMPLEMENTED, Checked, CheckedTest, Interruption, Outcome, Place, Problem
 
 _WIDTH = 100
 _INDENT = " " * 9
@@ -32,7 +32,7 @@ def test_lines(test: CheckedTest, colour: bool = False) -> Iterator[str]:
         yield from problem_lines(test.problem)
     if test.printed.strip():
         yield from _printed_lines(test.printed)
-    if test.problem is not None:
+    if test.outcome is Outcome.FAILED:
         yield ""
 
 
@@ -51,7 +51,9 @@ def summary_lines(checked: Checked, debug: str | None) -> Iterator[str]:
     total = len(checked.tests)
     if checked.interruption:
         yield from interruption_lines(checked.interruption)
-        yield ""
+        if total:
+            yield f"Before that, {checked.passed} of {total} public tests passed{_others(checked.tests)}."
+        return
     yield f"{checked.passed} of {total} public tests pass{_others(checked.tests)}."
     first = next((test for test in checked.tests if test.outcome in (Outcome.FAILED, Outcome.NOT_IMPLEMENTED)), None)
     if first is None:

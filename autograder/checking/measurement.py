@@ -30,7 +30,7 @@ class Cost:
 
 class _Watch(TorchDispatchMode):
     def __init__(self, cost: Cost) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.cost = cost
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -64,13 +64,13 @@ class Watching:
         return tensor
 
     def __enter__(self) -> Cost:
-        self._watch.__enter__()
+        self._watch.__enter__()  # type: ignore[no-untyped-call]
         self._hooks.__enter__()
         return self.cost
 
     def __exit__(self, *exc_info: Any) -> None:
         self._hooks.__exit__(*exc_info)
-        self._watch.__exit__(*exc_info)
+        self._watch.__exit__(*exc_info)  # type: ignore[no-untyped-call]
         self.cost.saved_numbers += sum(self._kept.values())
 
 

@@ -112,7 +112,7 @@ class LocalSubmission:
         self.seed(seed)
 
     def seed(self, value: int) -> None:
-        torch.manual_seed(value)
+        torch.default_generator.manual_seed(value)  # torch.manual_seed looks at every accelerator, a hundred times as long
 
     @contextlib.contextmanager
     def observed_by(self, observer: Observer) -> Iterator[None]:
@@ -145,10 +145,12 @@ class LocalSubmission:
         given = dict(_tensors_of(args, kwargs))
         before = {name: tensor.detach().clone() for name, tensor in given.items()}
         result = self._observe(lambda: target(*_unwrap(args), **_unwrap(kwargs)))
-        for name, tensor in given.items():
-            if not _same_bits(tensor.detach(), before[name]):
-                self._changed.append(f"{label}({name})")
-                tensor.detach().copy_(before[name])
+        changed = [name for name, tensor in given.items() if not _same_bits(tensor.detach(), before[name])]
+        if changed:
+            result = _copied(result)  # it may share memory with an argument that is put back now
+        for name in changed:
+            self._changed.append(f"{label}({name})")
+            given[name].detach().copy_(before[name])
         return self._wrap(result, label)
 
     def _observe(self, action: Callable[[], Any]) -> Any:
@@ -239,6 +241,14 @@ def _tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple
             if isinstance(tensor, Tensor) and id(tensor) not in seen:
                 seen.add(id(tensor))
                 yield name, tensor
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    if type(value) in (tuple, list):
+        return type(value)(_copied(item) for item in value)
+    return value
 
 
 def _same_bits(tensor: Tensor, before: Tensor) -> bool:

@@ -26,7 +26,9 @@ class Tensors:
         ]
         return drawn[0] if len(drawn) == 1 else drawn
 
-    def uniform(self, *shapes: Sequence[int], low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float64, requires_grad: bool = False) -> Any:
+    def uniform(
+        self, *shapes: Sequence[int], low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float64, requires_grad: bool = False
+    ) -> Any:
         """Uniform values in [low, high)."""
         drawn = [
             (torch.rand(*shape, generator=self._generator, dtype=torch.float64) * (high - low) + low).to(dtype).requires_grad_(requires_grad)

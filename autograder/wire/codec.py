@@ -138,11 +138,11 @@ def decode_tensors(specs: Any, payload: bytearray, *, dense: bool) -> list[Tenso
 def _decode_tensor(spec: Any, payload: bytearray, taken: int, dense: bool) -> tuple[Tensor, int]:
     if not isinstance(spec, dict):
         raise WireError("a tensor's description is malformed")
-    name, shape, strides = spec.get("dtype"), spec.get("shape"), spec.get("strides")
+    name, shape, strides = spec.get("dtype"), _sizes(spec.get("shape")), _sizes(spec.get("strides"))
     offset, length = spec.get("offset"), spec.get("length")
     if not isinstance(name, str) or name not in _DTYPES:
         raise WireError("a tensor has an unknown dtype")
-    if not _sizes(shape) or not _sizes(strides) or len(shape) != len(strides):
+    if shape is None or strides is None or len(shape) != len(strides):
         raise WireError("a tensor has a malformed shape")
     if type(offset) is not int or type(length) is not int or offset < taken or length < 0 or offset + length > len(payload):
         raise WireError("a tensor lies outside its message")
@@ -155,6 +155,8 @@ def _decode_tensor(spec: Any, payload: bytearray, taken: int, dense: bool) -> tu
         raise WireError("a tensor's shape does not fit its bytes")
     dtype = _DTYPES[name]
     if numel == 0:
+        if math.prod(size or 1 for size in shape) >= 2**40:
+            raise WireError("an empty tensor has an absurd shape")
         return torch.empty(shape, dtype=dtype), offset
     if dtype == torch.bool and payload[offset : offset + length].strip(b"\0\1"):
         raise WireError("a bool tensor holds bytes other than 0 and 1")
@@ -165,8 +167,9 @@ def _decode_tensor(spec: Any, payload: bytearray, taken: int, dense: bool) -> tu
     return tensor, offset + length
 
 
-def _sizes(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= 16 and all(type(size) is int and 0 <= size < 2**40 for size in value)
+def _sizes(value: Any) -> list[int] | None:
+    fits = isinstance(value, list) and len(value) <= 16 and all(type(size) is int and 0 <= size < 2**40 for size in value)
+    return value if fits else None
 
 
 @dataclass

@@ -7,7 +7,8 @@ Python names are replaced, and the operators behind them are overridden in torch
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -29,13 +30,18 @@ class Ban:
 
     def __init__(self) -> None:
         self.used: list[str] = []
+        self._in_force: set[str] = set()
         self._libraries: list[Any] = []
 
-    def forbid(self, names: Iterable[str], operators: Iterable[str]) -> None:
-        for name in names:
-            self._replace(name)
-        for operator in operators:
-            self._override(operator)
+    def forbid(self, names: Collection[str], operators: Collection[str]) -> None:
+        """Put these in force; those that already are cost nothing."""
+        for name in dict.fromkeys(names):
+            if name not in self._in_force:
+                self._replace(name)
+        for operator in dict.fromkeys(operators):
+            if operator not in self._in_force:
+                self._override(operator)
+        self._in_force.update(names, operators)
 
     def _raiser(self, name: str) -> Callable[..., Any]:
         def forbidden(*_args: Any, **_kwargs: Any) -> Any:
@@ -66,7 +72,8 @@ class Ban:
             key = name if overload == "default" else f"{name}.{overload}"
             # AutogradCPU sees calls on any input; CPU those that redispatch below autograd.
             for dispatch_key in ("AutogradCPU", "CPU"):
-                library.impl(key, self._raiser(f"torch.{name}"), dispatch_key, allow_override=True)
+                with warnings.catch_warnings(action="ignore"):  # that a kernel is replaced
+                    library.impl(key, self._raiser(f"torch.{name}"), dispatch_key, allow_override=True)
         self._libraries.append(library)
 
 

@@ -17,13 +17,14 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every 
 _VERSION_FLAG = 1
 _RULE_PATH_BENEATH = 1
 
-_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _ALL_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NET_ALL = 0b11
 _SCOPE_ALL = 0b11
 
-READ = _EXECUTE | _READ_FILE | _READ_DIR
-READ_FILE = _EXECUTE | _READ_FILE
+# Mapping a library needs no _EXECUTE: without it no program can be started.
+READ = _READ_FILE | _READ_DIR
+READ_FILE = _READ_FILE
 DEVICE = _READ_FILE | _WRITE_FILE
 
 
@@ -44,8 +45,8 @@ def abi() -> int:
         return 0
 
 
-def close_file_system(readable: Iterable[Path], writable: Iterable[Path] = (), devices: Iterable[Path] = ()) -> None:
-    """Allow reading below `readable`, everything below `writable`, reading and writing the `devices`; no other path, no TCP.
+def close_file_system(readable: Iterable[Path], devices: Iterable[Path]) -> None:
+    """Allow reading below `readable`, reading and writing the `devices`; no other path, no TCP.
 
     Paths that do not exist are left out. Needs no_new_privs or CAP_SYS_ADMIN. Raises OSError.
     """
@@ -55,25 +56,21 @@ def close_file_system(readable: Iterable[Path], writable: Iterable[Path] = (), d
     try:
         for path in readable:
             _allow(ruleset, path, READ if path.is_dir() else READ_FILE)
-        for path in writable:
-            _allow(ruleset, path, everything)
         for path in devices:
             _allow(ruleset, path, DEVICE)
-        syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+        restrict(ruleset)
     finally:
         os.close(ruleset)
 
 
-def stay_apart() -> bool:
-    """Forbid signals and abstract sockets to every process outside this one's future children. False below ABI 6."""
-    if abi() < 6:
-        return False
-    ruleset = _create(scoped=_SCOPE_ALL)
-    try:
-        syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
-    finally:
-        os.close(ruleset)
-    return True
+def apartness() -> int | None:
+    """A ruleset that forbids signals and abstract sockets to every process outside; None below ABI 6."""
+    return _create(scoped=_SCOPE_ALL) if abi() >= 6 else None
+
+
+def restrict(ruleset: int) -> None:
+    """Put this process and its future children under `ruleset`. Raises OSError."""
+    syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
 
 
 def _create(fs: int = 0, net: int = 0, scoped: int = 0) -> int:

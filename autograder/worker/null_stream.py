@@ -8,7 +8,7 @@ import io
 class NullStream(io.TextIOBase):
     """A text stream that forgets what it is given."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
+    encoding = "utf-8"
     errors = "replace"
 
     def writable(self) -> bool:

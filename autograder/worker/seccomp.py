@@ -23,8 +23,8 @@ faccessat faccessat2 open openat getdents64 readlink readlinkat getcwd mremap ms
 sigaltstack getpid gettid getppid getuid geteuid getgid getegid getpgrp getpgid getsid getgroups uname sysinfo getrandom clock_gettime
 clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getrlimit sched_yield sched_getaffinity sched_getparam
 sched_getscheduler sched_get_priority_max sched_get_priority_min getcpu set_robust_list get_robust_list set_tid_address rseq membarrier
-arch_prctl exit exit_group restart_syscall poll ppoll select pselect6 dup dup2 dup3 statfs fstatfs fsync fdatasync ftruncate unlink
-unlinkat mkdir mkdirat rmdir rename renameat renameat2 umask utimensat getxattr lgetxattr capget
+arch_prctl exit exit_group restart_syscall poll ppoll select pselect6 dup dup2 dup3 statfs fstatfs umask
+getxattr lgetxattr capget
 """.split()
 
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: not F_SETOWN, which makes the kernel signal another process.
@@ -39,6 +39,7 @@ _ERRNO = 0x00050000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 
 _MODE_FILTER = 2
+_OWN_PID = 0x7EA51DE5  # stands for the process's own number until the filter is installed: larger than any
 
 
 class _Program(ctypes.Structure):
@@ -50,12 +51,20 @@ def supported() -> bool:
     return platform.machine() in _AUDIT_ARCH
 
 
-def install() -> None:
-    """Filter this process for good. Needs no_new_privs. Raises OSError."""
-    program = build(platform.machine(), os.getpid())
-    buffer = ctypes.create_string_buffer(program, len(program))
-    descriptor = _Program(len(program) // 8, ctypes.cast(buffer, ctypes.c_char_p))
-    prctl(PR_SET_SECCOMP, _MODE_FILTER, ctypes.cast(ctypes.byref(descriptor), ctypes.c_void_p))
+class Filter:
+    """The filter, translated once and installed in each fork."""
+
+    def __init__(self) -> None:
+        program = build(platform.machine(), _OWN_PID)
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._pid_at = program.index(struct.pack("<I", _OWN_PID))
+        self._descriptor = _Program(len(program) // 8, ctypes.cast(self._buffer, ctypes.c_char_p))
+        self._pointer = ctypes.cast(ctypes.byref(self._descriptor), ctypes.c_void_p)
+
+    def install(self) -> None:
+        """Filter this process for good. Needs no_new_privs. Raises OSError."""
+        struct.pack_into("<I", self._buffer, self._pid_at, os.getpid())
+        prctl(PR_SET_SECCOMP, _MODE_FILTER, self._pointer)
 
 
 def build(machine: str, own_pid: int) -> bytes:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from autograder.checking.measurement import Cost, Watching
 from autograder.wire.codec import Decoder, Encoder, WireError, decode_tensors
+from autograder.worker.analysis import analyse
 from autograder.worker.forbidden import Ban
 
 MAX_ERROR_TEXT = 2_000
@@ -34,23 +35,25 @@ class Graph:
 class Service:
     """One submission: its module, the objects that it made, the graphs of the current test."""
 
-    def __init__(self) -> None:
+    def __init__(self, ban: Ban) -> None:
         self.module: types.ModuleType | None = None
         self.filename = ""
-        self.ban = Ban()
+        self.ban = ban
         self.objects: dict[int, Any] = {}
         self.ids: dict[int, int] = {}
         self.graphs: dict[int, Graph] = {}
         self.next_id = 1
         self.changed: list[str] = []
+        self.payload = bytearray()
         self.cost: Cost | None = None
         self.operations: dict[str, Callable[[dict[str, Any], Decoder, Encoder], Any]] = {
+            "analyse": lambda request, _d, _e: analyse(request["source"], request["filename"], request["forbidden"]),
             "load": self._load,
             "call": self._call,
             "get": self._get,
             "has": self._has,
             "backward": self._backward,
-            "seed": lambda request, _d, _e: torch.default_generator.manual_seed(request["seed"]),
+            "seed": self._seed,
         }
 
     def answer(self, header: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], bytes]:
@@ -60,6 +63,7 @@ class Service:
         reply: dict[str, Any] = {"id": header.get("id")}
         encoder = Encoder(self._encode_object, keep_strides=False)
         self.changed = []
+        self.payload = payload
         self.cost = Cost() if header.get("measure") else None
         try:
             decoder = Decoder(decode_tensors(header.get("tensors", []), payload, dense=False), self._decode_object)
@@ -82,6 +86,9 @@ class Service:
         self.ids.clear()
         self.graphs.clear()
         torch.default_generator.manual_seed(seed)
+
+    def _seed(self, request: dict[str, Any], _decoder: Decoder, _encoder: Encoder) -> None:
+        torch.default_generator.manual_seed(request["seed"])
 
     def _load(self, request: dict[str, Any], _decoder: Decoder, _encoder: Encoder) -> None:
         self.ban.forbid(request["forbidden_names"], request["forbidden_operators"])
@@ -115,12 +122,13 @@ class Service:
         args = decoder.decode(request["args"])
         kwargs = decoder.decode(request["kwargs"])
         inputs = decoder.tensors
-        before = [(tensor._version, bytes_of(tensor)) for tensor in inputs]
+        versions = [tensor._version for tensor in inputs]
+        before = bytes(self.payload)
         try:
             with torch.set_grad_enabled(bool(request["grad"])):
                 result = self._measured(lambda: target(*args, **kwargs))
         finally:
-            self._note_changes(args, kwargs, inputs, before)
+            self._note_changes(args, kwargs, request["tensors"], inputs, versions, before)
         value = encoder.encode(result)
         differentiable = [index for index, tensor in enumerate(encoder.tensors) if tensor.requires_grad and tensor.is_floating_point()]
         graph = None
@@ -156,9 +164,14 @@ class Service:
         with Watching(self.cost):
             return action()
 
-    def _note_changes(self, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Tensor], before: list[tuple[int, bytes]]) -> None:
-        for tensor, (version, data) in zip(inputs, before, strict=True):
-            if tensor._version != version or bytes_of(tensor) != data:
+    def _note_changes(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], specs: list[Any], inputs: list[Tensor], versions: list[int], before: bytes
+    ) -> None:
+        """Inputs lie in the message's own bytes, gaps between strided elements included: one comparison tells whether any changed."""
+        touched = self.payload != before
+        for spec, tensor, version in zip(specs, inputs, versions, strict=True):
+            part = slice(spec["offset"], spec["offset"] + spec["length"])
+            if tensor._version != version or (touched and self.payload[part] != before[part]):
                 self.changed.append(_argument_name(tensor, args, kwargs))
 
     def _encode_object(self, value: Any) -> dict[str, Any]:
@@ -192,13 +205,6 @@ class Service:
         except BaseException:
             text = ""
         return {"types": names, "text": text.encode("utf-8", "replace").decode(), "line": line}
-
-
-def bytes_of(tensor: Tensor) -> bytes:
-    """The tensor's own part of its storage, gaps between strided elements included."""
-    encoder = Encoder(lambda _value: {})
-    encoder.encode(tensor)
-    return encoder.payload()
 
 
 def _argument_name(tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# fmt: off
 NUMBERS: dict[str, dict[str, int]] = {
     "x86_64": {
         "read": 0, "write": 1, "futex": 202, "mmap": 9, "munmap": 11, "mprotect": 10, "madvise": 28, "brk": 12, "readv": 19, "writev": 20,
