@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_course(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--course", type=Path, default=Path("course.toml"), help="the course's description (default: course.toml)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="the folder of the reports (default: results)")
-    parser.add_argument("--gradebook", metavar="URL", help='nbgrader\'s database as an SQLAlchemy URL, or "none" (default: gradebook.db beside the course)')
+    parser.add_argument(
+        "--gradebook", metavar="URL", help='nbgrader\'s database as an SQLAlchemy URL, or "none" (default: gradebook.db beside the course)'
+    )
     parser.add_argument("--roster", type=Path, help="a CSV with the class's students")
 
 
@@ -109,8 +111,8 @@ def _doctor(_options: argparse.Namespace) -> int:
     from autograder.sandbox import doctor
 
     findings = doctor.diagnose()
-    print(doctor.render(findings))
-    return 0
+    doctor.render(findings)
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 def _verify(options: argparse.Namespace) -> int:

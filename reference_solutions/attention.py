@@ -17,7 +17,7 @@ def padding_mask(token_ids: Int[Tensor, "B S"], pad_id: int) -> Bool[Tensor, "B 
     """Mark the padding of a batch of token sequences.
 
     token_ids: (B, S) integers of any integer dtype. Returns (B, S) bool, True exactly where token_ids equals pad_id,
-    wherever that is. Raises ValueError when token_ids is not 2-D or not integer (bool is not an integer dtype).
+    wherever that is. Raises ValueError when token_ids is not 2-D or not integer.
     """
     ### BEGIN SOLUTION
     if token_ids.dim() != 2:

@@ -72,7 +72,7 @@ def run_public_tests(
     what the place they come from is called. `select` is pytest's -k.
     """
     recorder = _Recorder(tests, module, module.__dict__ if namespace is None else namespace, name if namespace is None else None, tell)
-    arguments = [str(tests), "--rootdir", str(tests.parent), "-c", os.devnull, "--import-mode=importlib"]
+    arguments = [str(tests), "--rootdir", str(tests.parent), "-c", os.devnull, "--noconftest", "--import-mode=importlib"]
     arguments += ["--disable-plugin-autoload", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:warnings"]
     arguments += ["-k", select] if select else []
     arguments += ["-x"] if stop_at_first else []

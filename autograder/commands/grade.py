@@ -113,7 +113,11 @@ def _show(
     for text in (*notes, *published.warnings):
         console.print(f"note: {one_line(text, 400)}", markup=False, highlight=False)
     _show_isolation(console, options, counts)
-    shown = [("scores", options.results / "grades.csv"), ("class report", options.results / "class_report.html"), ("feedback", options.results / "feedback")]
+    shown = [
+        ("scores", options.results / "grades.csv"),
+        ("class report", options.results / "class_report.html"),
+        ("feedback", options.results / "feedback"),
+    ]
     for name, path in shown:
         console.print(f"{name + ':':14}{path}", markup=False, highlight=False, soft_wrap=True)
     if published.gradebook:
@@ -124,7 +128,9 @@ def _show(
 
 def _show_isolation(console: Console, options: GradeOptions, counts: Counts) -> None:
     if options.sandbox == "off":
-        console.print("The sandbox was off: submissions ran in a process of their own, with nothing else to hold them. Every report says so.", style="yellow")
+        console.print(
+            "The sandbox was off: submissions ran in a process of their own, with nothing else to hold them. Every report says so.", style="yellow"
+        )
     missing = sorted({name for report in counts.graded for name in report.sandbox.missing})
     if missing and options.sandbox == "best":
         console.print(f"Isolation that this machine could not give: {', '.join(missing)}. `autograder doctor` says how to get it.", style="yellow")

@@ -54,11 +54,12 @@ def publish(course: Course, ledger: Ledger, roster: Roster | None, gradebook: st
         except GradebookError as error:
             published.problems.append(str(error))
     published.standings = standings(reports, course, roster, granted)
-    for name, write in (
+    writers: tuple[tuple[str, Callable[[], list[Path]]], ...] = (
         ("grades.csv", lambda: [write_grades(published.standings, ledger)]),
         ("feedback", lambda: _write_feedback(course, ledger, published.standings, submissions)),
         ("class report", lambda: [write_class_report(ledger.folder, course, published.standings)]),
-    ):
+    )
+    for name, write in writers:
         step(name)
         try:
             published.files += write()

@@ -11,23 +11,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from autograder.authoring.stubs import stub_source
 from autograder.checking.assertions import listen_to_comparisons
 from autograder.grading.answers import Transcript
 from autograder.grading.diagnosis import Diagnostician, Failure
 from autograder.grading.errors import SubmissionError, WorkerLostError
-from autograder.grading.fingerprint import suite_sha256, torch_version, grader_sha256
+from autograder.grading.fingerprint import grader_sha256, suite_sha256, torch_version
 from autograder.grading.messages import Verdict, verdict_on
+from autograder.grading.paths import HIDDEN_TESTS, REFERENCES
 from autograder.grading.remote import RemoteSubmission, short_name
 from autograder.grading.seeds import seed_for_test
-from autograder.grading.paths import HIDDEN_TESTS, REFERENCES
 from autograder.grading.suite import ExpectedTest, Finished, Suite
-from autograder.grading.task import SandboxMode, Task
+from autograder.grading.task import Task
 from autograder.grading.worker_link import Source, WorkerLink
+from autograder.grading.zygotes import Zygotes
 from autograder.hidden_tests.rules import rules_of
-from autograder.authoring.stubs import stub_source
 from autograder.misconceptions.bank import load_bank
 from autograder.reports.model import Diagnosis, Isolation, Outcome, Report, Status, TestResult
-from autograder.sandbox.zygote import Zygote, ZygoteDiedError
+from autograder.sandbox.errors import ZygoteDiedError
 
 
 @dataclass
@@ -43,13 +44,13 @@ class Finding:
 class Grader:
     """Grades one submission after the other; keeps the suites collected and the forking process warm. Close it when done."""
 
-    def __init__(self, hidden_tests: Path = HIDDEN_TESTS, references: Path = REFERENCES, zygote: Zygote | None = None) -> None:
+    def __init__(self, hidden_tests: Path = HIDDEN_TESTS, references: Path = REFERENCES) -> None:
         self._hidden_tests = hidden_tests
         self._references = references
         self._suites: dict[str, Suite] = {}
         self._diagnosticians: dict[str, Diagnostician] = {}
         self._stubs: dict[str, str] = {}
-        self._zygote = zygote
+        self._zygotes = Zygotes()
 
     def __enter__(self) -> Grader:
         return self
@@ -58,9 +59,7 @@ class Grader:
         self.close()
 
     def close(self) -> None:
-        if self._zygote is not None:
-            self._zygote.close()
-            self._zygote = None
+        self._zygotes.close()
         for suite in self._suites.values():
             suite.close()
         self._suites.clear()
@@ -69,15 +68,6 @@ class Grader:
         if name not in self._suites:
             self._suites[name] = Suite(name, self._hidden_tests, self._references)
         return self._suites[name]
-
-    def zygote(self, mode: SandboxMode) -> Zygote:
-        """The forking process of this mode. Raises SandboxError."""
-        if self._zygote is None or self._zygote.isolation.mode != mode:
-            if self._zygote is not None:
-                self._zygote.close()
-            self._zygote = None
-            self._zygote = Zygote.start(mode)
-        return self._zygote
 
     def grade(self, task: Task) -> Report:
         """The report. Raises SandboxError when the isolation asked for cannot be had, SuiteError when the course is at fault."""
@@ -93,7 +83,7 @@ class Grader:
                 finding = self._judge(task, suite, link)
             except ZygoteDiedError:
                 # Nothing of this submission is kept from the broken attempt; a second death is an error of the machine.
-                self.close_zygote()
+                self._zygotes.close()
                 link = self._open(task)
                 finding = self._judge(task, suite, link)
             isolation = link.zygote.isolation
@@ -121,16 +111,12 @@ class Grader:
             cpu_seconds=round(cpu_seconds, 4),
             peak_memory_bytes=link.peak_memory_bytes if link else 0,
             message=finding.message,
-            flags=tuple([*task.reading.notes, *finding.flags]),
+            flags=(*task.reading.notes, *finding.flags),
         )
 
-    def close_zygote(self) -> None:
-        if self._zygote is not None:
-            self._zygote.close()
-            self._zygote = None
-
     def _open(self, task: Task) -> WorkerLink:
-        return WorkerLink(self.zygote(task.sandbox), Source(f"{task.name}.py", task.reading.text), rules_of(task.name), task.limits)
+        rules = rules_of(task.name)
+        return WorkerLink(self._zygotes.of(task.sandbox, rules), Source(f"{task.name}.py", task.reading.text), rules, task.limits)
 
     def _judge(self, task: Task, suite: Suite, link: WorkerLink) -> Finding:
         source = link.source

@@ -94,7 +94,9 @@ def verdict_on(raised: BaseException, source: str, filename: str) -> Verdict:
 def _verdict_on_error(error: SubmissionError, source: str, filename: str) -> Verdict:
     place = f" on line {error.line} of {filename}" if error.line is not None else ""
     if error.forbidden:
-        return Verdict(f"Your code calls what this assignment asks you to write by hand{place}; see \"What is allowed\" in the handout.", error.line, False)
+        return Verdict(
+            f'Your code calls what this assignment asks you to write by hand{place}; see "What is allowed" in the handout.', error.line, False
+        )
     text = usual_text(error.text, source)
     if error.builtin_name == "NotImplementedError":
         return Verdict(_sentence(text or f"not implemented yet (NotImplementedError{place})"), error.line, diagnosable=False)

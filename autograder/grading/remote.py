@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -176,13 +176,17 @@ class RemoteHandle:
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
-        found = self._submission._observe(lambda: self._method("state_dict"))
+        return self._submission._observe(self._state)  # type: ignore[no-any-return]
+
+    def _state(self) -> dict[str, Tensor]:
+        found = self._method("state_dict")
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise Mismatch("the state dict is not a mapping of names to tensors.")
         return {str(name): value.detach() for name, value in found.items()}
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
-        values = self.state_dict()
+        self._submission._ask({"op": "get", "handle": self._id, "path": []})  # a call may have registered more of them
+        values = self._state()
         for (name, _, _), leaf in zip(self._specs, self._leaves(), strict=True):
             if name in values and values[name].shape == leaf.shape:
                 leaf.data.copy_(values[name])
@@ -222,8 +226,9 @@ class RemoteHandle:
             return
         specs = []
         for entry in raw if isinstance(raw, list) and len(raw) <= _MAX_PARAMETERS else [None]:
-            good = isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str) and isinstance(entry[1], list)
-            if not good or entry[2] not in _DTYPES or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
+            if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str) or not isinstance(entry[1], list):
+                raise WireError("a module's parameters are malformed")
+            if entry[2] not in _DTYPES or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
                 raise WireError("a module's parameters are malformed")
             specs.append((entry[0], tuple(entry[1]), _DTYPES[entry[2]]))
         if sum(math.prod(shape) * dtype.itemsize for _, shape, dtype in specs) > self._submission._link.limits.memory_bytes:
@@ -256,7 +261,7 @@ class _Join(torch.autograd.Function):
         return tuple(bridge.results)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
         wanted = [index for index, needed in enumerate(ctx.needs_input_grad[1:]) if needed]
         gradients: list[Any] = [None] * len(ctx.leaves)

@@ -118,9 +118,7 @@ class Run:
         self._try_alone(suspects, executor_of, counts, progress)
         executor.shutdown(wait=False)
 
-    def _try_alone(
-        self, suspects: list[Task], executor_of: Callable[[], Executor], counts: Counts, progress: Callable[[str], None]
-    ) -> None:
+    def _try_alone(self, suspects: list[Task], executor_of: Callable[[], Executor], counts: Counts, progress: Callable[[str], None]) -> None:
         for task in suspects:
             executor = executor_of()
             try:

@@ -87,7 +87,9 @@ class _Plugin:
         if call.when == "call":
             self.ran = True
         outcome: Any = "failed" if call.excinfo is not None else "passed"
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when or "call", duration=call.duration)
+        return pytest.TestReport(
+            item.nodeid, item.location, {}, outcome, None, "call" if call.when == "collect" else call.when, duration=call.duration
+        )
 
 
 class Suite:

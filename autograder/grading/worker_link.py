@@ -118,7 +118,7 @@ class WorkerLink:
             self._raise_error_of(reply)
         with self._checked():
             tensors = decode_tensors(reply.get("tensors", []), payload, dense=True)
-            value = reply.get("value")
+            value: Any = reply.get("value")
             decoder = Decoder(tensors, decode_object)
             if header["op"] == "get":
                 decoded = METHOD if value == {"callable": True} else decoder.decode(value["value"])
@@ -228,10 +228,9 @@ class WorkerLink:
 
 
 def _indices(indices: list[Any], tensors: list[Tensor]) -> bool:
-    return (
-        all(type(index) is int and 0 <= index < len(tensors) and tensors[index].dtype.is_floating_point for index in indices)
-        and len(set(indices)) == len(indices)
-    )
+    return all(type(index) is int and 0 <= index < len(tensors) and tensors[index].dtype.is_floating_point for index in indices) and len(
+        set(indices)
+    ) == len(indices)
 
 
 def _strings(raw: Any) -> list[str]:

@@ -53,9 +53,24 @@ class Rules:
 
 _BY_HAND = Rules(EVERYWHERE + _ATTENTION_NAMES, _ATTENTION_OPERATORS, EVERYWHERE_IN_TEXT + _ATTENTION_MODULES)
 
+_LAYER_NORM_NAMES = (
+    "torch.nn.LayerNorm",
+    "torch.nn.modules.normalization.LayerNorm",
+    "torch.nn.functional.layer_norm",
+    "torch.layer_norm",
+    "torch.native_layer_norm",
+)
+_ENCODER_NAMES = ("torch.nn.TransformerEncoderLayer", "torch.nn.TransformerEncoder", "torch._transformer_encoder_layer_fwd")
+_DECODER_NAMES = ("torch.nn.TransformerDecoderLayer", "torch.nn.TransformerDecoder")
+_FUSED_ATTENTION = ("torch.nn.functional.scaled_dot_product_attention", "torch._scaled_dot_product_attention_math")
+
 _RULES = {
     "attention": _BY_HAND,
     "multi_head_attention": _BY_HAND,
+    "encoder_block": Rules(EVERYWHERE + _LAYER_NORM_NAMES + _ENCODER_NAMES, ("aten::layer_norm", "aten::native_layer_norm")),
+    "causal_decoder": Rules((*EVERYWHERE, *_DECODER_NAMES, _ENCODER_NAMES[0])),
+    "transformer": Rules((*EVERYWHERE, "torch.nn.TransformerEncoder", "torch.nn.TransformerDecoder")),
+    "flash_attention": Rules(EVERYWHERE + _FUSED_ATTENTION, _ATTENTION_OPERATORS[:-2], (*EVERYWHERE_IN_TEXT, "torch.nn.attention")),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -107,19 +107,19 @@ def _scale(reference: ModuleType) -> Figure:
 
 def _cells(axes: Axes, weights: Tensor, hidden: Tensor, rows: Sequence[str], columns: Sequence[str], *, numbers: bool) -> None:
     """A cell for each weight; hidden ones grey, with a cross when there are no numbers to show."""
-    axes.pcolormesh(weights.tolist(), cmap=WEIGHTS, vmin=0, vmax=1, edgecolors="#8c959f", linewidth=0.5)
-    for row, column in torch.nonzero(hidden).tolist():
-        axes.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1], facecolor=HIDDEN, edgecolor="#8c959f", linewidth=0.5)
-        if not numbers:
+    colours = WEIGHTS(weights.numpy())
+    colours[hidden.numpy()] = to_rgba(HIDDEN)
+    axes.imshow(colours, extent=(0, len(columns), len(rows), 0), interpolation="nearest")
+    axes.hlines(range(1, len(rows)), 0, len(columns), color="#8c959f", linewidth=0.5)
+    axes.vlines(range(1, len(columns)), 0, len(rows), color="#8c959f", linewidth=0.5)
+    if not numbers:
+        for row, column in torch.nonzero(hidden).tolist():
             axes.text(column + 0.5, row + 0.5, "×", ha="center", va="center", color=INK, fontsize=11)
     if numbers:
         for row, column in torch.nonzero(~hidden).tolist():
             weight = float(weights[row, column])
             ink = "white" if weight > 0.5 else INK
             axes.text(column + 0.5, row + 0.5, f"{weight:.2f}".lstrip("0"), ha="center", va="center", color=ink, fontsize=7)
-    axes.set_xlim(0, len(columns))
-    axes.set_ylim(len(rows), 0)
-    axes.set_aspect("equal")
     axes.set_xticks([column + 0.5 for column in range(len(columns))], columns, rotation=45 if len(columns[0]) > 1 else 0, color=INK)
     axes.set_yticks([row + 0.5 for row in range(len(rows))], rows, color=INK)
     axes.tick_params(length=0, labelsize=8.5)
