@@ -19,6 +19,7 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from autograder.checking import given
 from autograder.checking.measurement import Cost, Watching
 
 
@@ -66,6 +68,12 @@ class Submission(Protocol):
 
     def measuring(self) -> contextlib.AbstractContextManager[Cost]:
         """Measure every call made inside the block, backward passes too."""
+
+    def limits(self, *, call_seconds: float | None = None, memory_bytes: int | None = None) -> contextlib.AbstractContextManager[None]:
+        """Other limits inside the block, in a fresh process where there is one: make the objects that it needs inside it."""
+
+    def given(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Run a function of `checking.given` where the student's code runs; the module is its first argument."""
 
 
 def load_module(path: Path, name: str | None = None) -> ModuleType:
@@ -131,6 +139,14 @@ class LocalSubmission:
                 yield self._cost
             finally:
                 self._cost = None
+
+    @contextlib.contextmanager
+    def limits(self, *, call_seconds: float | None = None, memory_bytes: int | None = None) -> Iterator[None]:
+        """Nothing: this process has none."""
+        yield
+
+    def given(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._call(partial(getattr(given, name), self._module), name, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 
 from autograder.checking.assertions import is_unwritten
 
@@ -32,17 +33,23 @@ def submission_error(type_names: list[str], text: str, line: int | None) -> Subm
     if name == "NotImplementedError" and not is_unwritten(text):
         name = "RuntimeError"  # torch says so, too, of an operation that it does not have for a dtype
     if name not in _types:
-        builtin = getattr(builtins, name)
-        bases = (SubmissionError,) if builtin is Exception else (SubmissionError, builtin)
-        try:
-            _types[name] = type(f"Submission{name}", bases, {})
-        except TypeError:  # two layouts that do not mix, as OSError's
-            _types[name] = SubmissionError
+        _types[name] = _type_for(name)
     kind = _types[name]
     error = kind.__new__(kind)
     error.builtin_name, error.text, error.line = name, text, line
     error.forbidden = type_names[:1] == ["ForbiddenOperationError"]
     return error
+
+
+def _type_for(name: str) -> type[SubmissionError]:
+    """A SubmissionError that is of the built-in type too, where the two can be one and an instance needs no arguments."""
+    builtin = getattr(builtins, name)
+    for bases in ((SubmissionError, builtin), (builtin, SubmissionError), (SubmissionError,)):
+        with contextlib.suppress(TypeError):  # OSError's layout does not mix, MemoryError is particular about the order, groups want members
+            kind: type[SubmissionError] = type(f"Submission{name}", bases, {})
+            kind.__new__(kind)
+            return kind
+    return SubmissionError
 
 
 def _is_builtin(name: str) -> bool:

@@ -19,11 +19,11 @@ from autograder.grading.errors import SubmissionError, WorkerLostError
 from autograder.grading.fingerprint import grader_sha256, suite_sha256, torch_version
 from autograder.grading.messages import Verdict, verdict_on
 from autograder.grading.paths import HIDDEN_TESTS, REFERENCES
-from autograder.grading.remote import RemoteSubmission, short_name
+from autograder.grading.remote import RemoteSubmission
 from autograder.grading.seeds import seed_for_test
 from autograder.grading.suite import ExpectedTest, Finished, Suite
 from autograder.grading.task import Task
-from autograder.grading.worker_link import Source, WorkerLink
+from autograder.grading.worker_link import Source, WorkerLink, short_name
 from autograder.grading.zygotes import Zygotes
 from autograder.hidden_tests.rules import rules_of
 from autograder.misconceptions.bank import load_bank

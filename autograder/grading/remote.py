@@ -21,11 +21,13 @@ from autograder.checking.assertions import Mismatch
 from autograder.checking.measurement import Cost
 from autograder.checking.submission import Observer
 from autograder.grading.errors import SubmissionError, WorkerLostError
-from autograder.grading.worker_link import METHOD, WorkerLink
+from autograder.grading.worker_link import METHOD, WorkerLink, short_name
 from autograder.wire.codec import Encoder, WireError
 
 _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)}
 _MAX_PARAMETERS = 2_000
+# A class's name is shown to the student. Any other must stand in the source, or it could be made up to carry something.
+_USUAL_CLASSES = frozenset("object bytes bytearray complex set frozenset range generator function method ndarray Linear ModuleList Dropout".split())
 
 
 class RemoteSubmission:
@@ -71,6 +73,21 @@ class RemoteSubmission:
         finally:
             self._link.cost = None
 
+    @contextlib.contextmanager
+    def limits(self, *, call_seconds: float | None = None, memory_bytes: int | None = None) -> Iterator[None]:
+        """Other limits inside the block. Objects made before it are gone in it, those made in it after it."""
+        self._link.use_limits(call_seconds, memory_bytes)
+        self._handles.clear()
+        try:
+            yield
+        finally:
+            self._handles.clear()
+            self._link.use_limits()
+
+    def given(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Run a function of `checking.given` where the module is."""
+        return self._call(None, [name], args, kwargs, given=True)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -83,14 +100,17 @@ class RemoteSubmission:
     def _ask(self, header: dict[str, Any]) -> Any:
         return self._link.ask(lambda _encoder: header, self._encode_object, self._decode_object).value
 
-    def _call(self, handle: RemoteHandle | None, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self._observe(lambda: self._call_unobserved(handle, path, args, kwargs))
+    def _call(self, handle: RemoteHandle | None, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any], *, given: bool = False) -> Any:
+        return self._observe(lambda: self._call_unobserved(handle, path, args, kwargs, given=given))
 
-    def _call_unobserved(self, handle: RemoteHandle | None, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_unobserved(
+        self, handle: RemoteHandle | None, path: list[str], args: tuple[Any, ...], kwargs: dict[str, Any], *, given: bool = False
+    ) -> Any:
         def question(encoder: Encoder) -> dict[str, Any]:
             return {
                 "op": "call",
                 "path": path,
+                "given": given,
                 "handle": handle._id if handle else None,
                 "grad": torch.is_grad_enabled(),
                 "args": encoder.encode(args),
@@ -152,7 +172,7 @@ class RemoteSubmission:
             if len(self._handles) > 10_000:
                 raise WireError("an answer holds too many objects")
             kind = node.get("class")
-            known = isinstance(kind, str) and len(kind) <= 60 and kind.isidentifier()
+            known = isinstance(kind, str) and kind.isidentifier() and (kind in _USUAL_CLASSES or kind in self._names_in_source())
             handle = self._handles[number] = RemoteHandle(self, number, str(kind) if known else "object")
         handle._parameter_specs(node.get("parameters"))
         return handle
@@ -278,8 +298,3 @@ def _replace(value: Any, replacement: dict[int, Tensor]) -> Any:
     if isinstance(value, dict):
         return {key: _replace(item, replacement) for key, item in value.items()}
     return value
-
-
-def short_name(dotted: str) -> str:
-    """ "F.softmax" for "torch.nn.functional.softmax"."""
-    return dotted.replace("torch.nn.functional.", "F.").replace("torch.nn.", "nn.")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -57,6 +56,7 @@ class WorkerLink:
         self.forbidden: list[str] = []
         self.cost: Cost | None = None
         self.workers = 0
+        self._submission_limits = limits
         self._ends_at = time.monotonic() + limits.submission_seconds
         self._stream: socket.socket | None = None
         self._loaded = False
@@ -70,6 +70,12 @@ class WorkerLink:
         self._seed = seed
         self._begin = True
         self._lost = None
+
+    def use_limits(self, call_seconds: float | None = None, memory_bytes: int | None = None) -> None:
+        """Other limits from now on; None is the course's own. A fresh worker is made, so what the test made before is gone."""
+        course = self._submission_limits
+        self.close()
+        self.limits = replace(course, call_seconds=call_seconds or course.call_seconds, memory_bytes=memory_bytes or course.memory_bytes)
 
     def analyse(self) -> dict[str, Any]:
         """Findings about the source (see worker.analysis), from a worker that has not run it yet."""
@@ -112,7 +118,7 @@ class WorkerLink:
         reply, payload = self._exchange(question, encoder.payload())
         self._note_cost(reply.get("cost"))
         self._note_forbidden(reply.get("forbidden"))
-        changed = [name for name in _strings(reply.get("changed")) if name.isidentifier() or name.startswith("argument ")]
+        changed = [name for name in _strings(reply.get("changed")) if name in _argument_names(header)]
         error = reply.get("error")
         if error is not None:
             self._raise_error_of(reply)
@@ -209,7 +215,9 @@ class WorkerLink:
         line = error.get("line")
         text = error.get("text")
         names = [name for name in _strings(error.get("types")) if name.isidentifier()]
-        raise submission_error(names, text if isinstance(text, str) else "", line if type(line) is int and 0 < line < 10**6 else None)
+        # A line that the file does not have would be a number of the submission's choosing.
+        known = line if type(line) is int and 0 < line <= self.source.text.count("\n") + 1 else None
+        raise submission_error(names, text if isinstance(text, str) else "", known)
 
     def _note_cost(self, raw: Any) -> None:
         if self.cost is None or not isinstance(raw, list) or len(raw) != 4:
@@ -221,10 +229,22 @@ class WorkerLink:
             self.cost.add(cost)
 
     def _note_forbidden(self, raw: Any) -> None:
-        known = json.dumps([*self.rules.calls, *self.rules.operators])
+        known = {*map(short_name, self.rules.calls), *(operator.replace("aten::", "torch.") for operator in self.rules.operators)}
         for name in _strings(raw):
-            if name not in self.forbidden and name.rpartition(".")[2] in known:
+            if name not in self.forbidden and name in known:
                 self.forbidden.append(name)
+
+
+def short_name(dotted: str) -> str:
+    """ "F.softmax" for "torch.nn.functional.softmax"."""
+    return dotted.replace("torch.nn.functional.", "F.").replace("torch.nn.", "nn.")
+
+
+def _argument_names(header: dict[str, Any]) -> set[str]:
+    """What a worker may call the arguments of this question: a name of its own choosing could carry anything to the student."""
+    positions = header["args"]["u"] if "args" in header else []
+    names = header["kwargs"]["d"] if "kwargs" in header else []
+    return {"an argument", *(f"argument {number}" for number in range(1, len(positions) + 1)), *(name for name, _ in names)}
 
 
 def _indices(indices: list[Any], tensors: list[Tensor]) -> bool:

@@ -19,6 +19,7 @@ OWN_MODULES = (
     "autograder/wire",
     "autograder/worker",
     "autograder/checking/__init__.py",
+    "autograder/checking/given.py",
     "autograder/checking/measurement.py",
 )
 

@@ -1,0 +1,36 @@
+# 佐藤 花  Homework 2
+import torch
+from torch import nn
+
+def sinusoidal_encoding(length, d_model, base=10000.0):
+    if length < 1 or d_model < 1:
+        raise ValueError(f"length = {length}, d_model = {d_model}")
+    if not base > 0:
+        raise ValueError(f"base = {base}")
+    position = torch.arange(length).double()
+    table = torch.zeros(length, d_model).double()
+    for i in range(0, d_model, 2):
+        angle = position / base ** (i / d_model)
+        table[:, i] = torch.sin(angle)
+        if i + 1 < d_model:
+            table[:, i + 1] = torch.cos(angle)
+    return table
+
+class PositionalEncoding(nn.Module):
+    def __init__(self, d_model: int, max_len: int = 5000, dropout: float = 0.0) -> None:
+        super().__init__()
+        if d_model < 1 or max_len < 1:
+            raise ValueError(f"d_model and max_len must be >= 1, got d_model={d_model}, max_len={max_len}")
+        if not 0.0 <= dropout <= 1.0:
+            raise ValueError(f"dropout must be in [0, 1], got {dropout}")
+        self.d_model = d_model
+        self.max_len = max_len
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, start=0):
+        if x.dim() != 3 or x.shape[-1] != self.d_model:
+            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, L, {self.d_model})")
+        if start < 0 or start + x.shape[1] > self.max_len:
+            raise ValueError(f"start = {start}, length = {x.shape[1]}, max_len = {self.max_len}")
+        pe = sinusoidal_encoding(x.shape[1], self.d_model)
+        return self.dropout(x + pe.to(x.dtype))

@@ -1,0 +1,35 @@
+import math
+import torch
+from torch import nn
+
+
+def sinusoidal_encoding(length, d_model, base=10000.0):
+    if length < 1 or d_model < 1 or base <= 0:
+        raise ValueError(f"length={length} d_model={d_model} base={base}")
+    pe = torch.zeros(length, d_model)
+    position = torch.arange(0, length).unsqueeze(1)
+    div_term = torch.exp(torch.arange(0, d_model, 2) * -(math.log(base) / d_model))
+    pe[:, 0::2] = torch.sin(position * div_term)
+    pe[:, 1::2] = torch.cos(position * div_term)[:, : d_model // 2]
+    return pe
+
+
+class PositionalEncoding(nn.Module):
+    def __init__(self, d_model: int, max_len: int = 5000, dropout: float = 0.0) -> None:
+        super().__init__()
+        if d_model < 1 or max_len < 1:
+            raise ValueError(f"d_model and max_len must be >= 1, got d_model={d_model}, max_len={max_len}")
+        if not 0.0 <= dropout <= 1.0:
+            raise ValueError(f"dropout must be in [0, 1], got {dropout}")
+        self.d_model = d_model
+        self.max_len = max_len
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("pe", sinusoidal_encoding(max_len, d_model).unsqueeze(0), persistent=False)
+
+    def forward(self, x, start=0):
+        if x.dim() != 3 or x.size(2) != self.d_model:
+            raise ValueError(f"x has shape {tuple(x.shape)}")
+        if start < 0 or start + x.size(1) > self.max_len:
+            raise ValueError(f"start={start} L={x.size(1)} max_len={self.max_len}")
+        x = x + self.pe[:, start : start + x.size(1)].to(x.dtype)
+        return self.dropout(x)
