@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autograder.course.course import Course
 from autograder.course.roster import Roster
+from autograder.grading.paths import given_stub
 from autograder.reports.class_report import write_class_report
 from autograder.reports.feedback import write_feedback
 from autograder.reports.files import ReportError
@@ -86,7 +87,9 @@ def _graded_texts(course: Course, entries: list[Standing], submissions: Path | N
         if submissions is None or report.status not in (Status.GRADED, Status.BROKEN) or all(test.line is None for test in report.tests):
             continue
         assignment = course.find(report.assignment)
-        reading = read_submission(submissions / report.student / report.assignment, assignment.name, course.limits.source_bytes)
+        reading = read_submission(
+            submissions / report.student / report.assignment, assignment.name, course.limits.source_bytes, given_stub(report.assignment)
+        )
         if reading.sha256 == report.submission_sha256:
             texts[report.assignment] = reading.text
     return texts

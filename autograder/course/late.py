@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from autograder.course.course import LatePolicy
 
@@ -11,9 +12,27 @@ _DAY_SECONDS = 86_400
 
 
 def parse_time(text: str) -> datetime:
-    """An ISO 8601 time as an aware datetime in UTC; one without a time zone is UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
+    """A time as an aware datetime in UTC; one without a time zone is UTC. Raises ValueError.
+
+    Read are ISO 8601 and what nbgrader writes: "2026-10-06 10:00:00.000000 UTC", or with the name of a zone such as Europe/Berlin.
+    """
+    moment_text, _, zone = text.strip().rpartition(" ")
+    if zone[:1].isalpha() and moment_text:
+        moment = datetime.fromisoformat(moment_text)
+        if moment.tzinfo is not None:
+            raise ValueError(f"{text!r} names two time zones")
+        return moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
+    moment = datetime.fromisoformat(text.strip())
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _zone(name: str) -> tzinfo:
+    if name.upper() in ("UTC", "GMT", "Z"):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; write UTC, or one such as Europe/Berlin") from None
 
 
 def seconds_late(submitted_at: datetime | None, due: datetime | None, extension: timedelta = timedelta()) -> float:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -39,6 +41,10 @@ class RemoteSubmission:
         self._changed: list[str] = []
         self._handles: dict[int, RemoteHandle] = {}
         self._observer: Observer | None = None
+
+    @cached_property
+    def _names_in_source(self) -> frozenset[str]:
+        return frozenset(re.findall(r"[A-Za-z_]\w*", self._link.source.text))
 
     @property
     def changed_inputs(self) -> list[str]:
@@ -172,7 +178,7 @@ class RemoteSubmission:
             if len(self._handles) > 10_000:
                 raise WireError("an answer holds too many objects")
             kind = node.get("class")
-            known = isinstance(kind, str) and kind.isidentifier() and (kind in _USUAL_CLASSES or kind in self._names_in_source())
+            known = isinstance(kind, str) and kind.isidentifier() and (kind in _USUAL_CLASSES or kind in self._names_in_source)
             handle = self._handles[number] = RemoteHandle(self, number, str(kind) if known else "object")
         handle._parameter_specs(node.get("parameters"))
         return handle

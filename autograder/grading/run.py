@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from autograder.course.course import Course
 from autograder.grading.fingerprint import fingerprint, suite_sha256
 from autograder.grading.jobs import grade_task
+from autograder.grading.paths import given_stub
 from autograder.grading.seeds import submission_seed
 from autograder.grading.task import SandboxMode, Task
 from autograder.reports.model import Report
 from autograder.results.ledger import Ledger
 from autograder.submissions.find import Handed
 from autograder.submissions.read import read_submission
-
-
-class RunError(Exception):
-    """A submission could not be graded for a reason that is not its own."""
 
 
 @dataclass
@@ -71,7 +68,7 @@ class Run:
                 progress(task.student)
 
     def _task(self, entry: Handed) -> Task:
-        reading = read_submission(entry.folder, entry.assignment.name, self.course.limits.source_bytes)
+        reading = read_submission(entry.folder, entry.assignment.name, self.course.limits.source_bytes, given_stub(entry.assignment.folder))
         folder = entry.assignment.folder
         seed = submission_seed(self.secret, folder, reading.sha256)
         name = fingerprint(folder, reading, suite_sha256(entry.assignment.name), seed, self.course.limits, self.sandbox)

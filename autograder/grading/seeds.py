@@ -46,3 +46,8 @@ def submission_seed(secret: bytes, assignment: str, content_sha256: str) -> str:
 def seed_for_test(seed: str, test_id: str) -> int:
     """Seed of one test's inputs, 0 … 2**63 − 1."""
     return int.from_bytes(hashlib.sha256(f"{seed}\0{test_id}".encode()).digest()[:8]) >> 1
+
+
+def seed_for_submission(test_seed: int) -> int:
+    """Seed of the submission's own random draws in a test. From it the seed of the inputs cannot be found, nor those inputs foreseen."""
+    return int.from_bytes(hashlib.sha256(f"submission\0{test_seed}".encode()).digest()[:8]) >> 1

@@ -22,6 +22,7 @@ from autograder.checking.fixtures import MARKERS, required_by
 from autograder.checking.submission import LocalSubmission, load_module
 from autograder.checking.tensors import Tensors
 from autograder.grading.paths import HIDDEN_TESTS, REFERENCES, REPOSITORY
+from autograder.grading.seeds import seed_for_submission
 from autograder.grading.suite_error import SuiteError
 
 # What a run of many submissions in one process neither needs nor can afford for each test.
@@ -175,7 +176,7 @@ class Suite:
     def _run_one(self, item: pytest.Function, submission: Any, seed: int) -> Finished:
         plugin = self._plugin
         plugin.current, plugin.seed, plugin.raised, plugin.ran = submission, seed, None, False
-        submission.start_test(seed)
+        submission.start_test(seed_for_submission(seed))
         item._initrequest()
         other = next((candidate for candidate in self._items if candidate is not item), None)
         runtestprotocol(item, log=False, nextitem=other)  # another of the module: its fixtures of module scope stay

@@ -169,6 +169,7 @@ def test_weights_are_a_distribution_over_keys(submission: Any, tensors: Any) -> 
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_weights_are_a_distribution_over_keys")
 def test_output_is_the_average_of_the_values(submission: Any, tensors: Any) -> None:
     """Each output is the average of the values under the weights that are returned"""
     query, key, value = draw_inputs(tensors, (B, H, L, D), S, Dv)
@@ -190,6 +191,7 @@ def test_weights_are_the_softmax_of_scaled_scores(submission: Any, tensors: Any)
 
 
 @pytest.mark.points(1)
+@pytest.mark.requires("test_weights_are_a_distribution_over_keys")
 def test_any_leading_dimensions_and_layout(submission: Any, tensors: Any) -> None:
     """Leading dimensions and memory layout do not matter: none, one, two or more, contiguous or not"""
     query, key, value = inputs = draw_inputs(tensors, (B, H, L, D), S, Dv)
@@ -246,6 +248,7 @@ def test_any_lengths(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(1.5)
+@pytest.mark.requires("test_weights_are_a_distribution_over_keys")
 def test_mask_hides_keys(submission: Any, tensors: Any) -> None:
     """A hidden key (mask True) has a weight of exactly 0, and the others share 1 between them"""
     for lead, queries, keys in (((), 6, 9), ((B, H), L, S), ((2,), 1, 5)):
@@ -260,6 +263,7 @@ def test_mask_hides_keys(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(1)
+@pytest.mark.requires("test_weights_are_a_distribution_over_keys")
 def test_mask_broadcasts(submission: Any, tensors: Any) -> None:
     """A mask broadcasts to the scores from the right; a 2-D one is always (queries, keys), whatever the sizes"""
     hint = "Line the mask's dimensions up with those of the scores, starting from the last. No size tells what a dimension means."
@@ -442,6 +446,7 @@ def test_results_have_the_dtype_of_the_input(submission: Any, tensors: Any) -> N
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_weights_are_a_distribution_over_keys")
 def test_inputs_are_not_changed(submission: Any, tensors: Any) -> None:
     """No function changes the tensors that it is given"""
     padding, causal = tensors.mask((B, S), (L, S))

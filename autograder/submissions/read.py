@@ -29,8 +29,11 @@ class RefusedError(Exception):
     """A path that is not a plain file to be read. `str()` is one sentence about the file, without its folder."""
 
 
-def read_submission(folder: Path, name: str, max_bytes: int) -> Reading:
-    """Read NAME.py or NAME.ipynb from a submission's folder; with both, NAME.py counts. Nothing is followed out of the folder."""
+def read_submission(folder: Path, name: str, max_bytes: int, stub: str = "") -> Reading:
+    """Read NAME.py or NAME.ipynb from a submission's folder. Nothing is followed out of the folder.
+
+    With both, NAME.py counts, unless it is still the `stub` that was given out.
+    """
     try:
         opened = _open_folder(folder)
     except FileNotFoundError:
@@ -38,12 +41,12 @@ def read_submission(folder: Path, name: str, max_bytes: int) -> Reading:
     except RefusedError as error:
         return Reading(Status.UNREADABLE, message=str(error))
     try:
-        return _read_from(opened, name, max_bytes)
+        return _read_from(opened, name, max_bytes, stub)
     finally:
         os.close(opened)
 
 
-def _read_from(folder: int, name: str, max_bytes: int) -> Reading:
+def _read_from(folder: int, name: str, max_bytes: int, stub: str) -> Reading:
     submitted_at, notes = _timestamp(folder)
     for filename in (f"{name}.py", f"{name}.ipynb"):
         try:
@@ -53,9 +56,11 @@ def _read_from(folder: int, name: str, max_bytes: int) -> Reading:
         except RefusedError as error:
             return Reading(Status.UNREADABLE, message=str(error), notes=notes, submitted_at=submitted_at)
         digest = hashlib.sha256(data).hexdigest()
-        if filename.endswith(".py") and _exists(folder, f"{name}.ipynb"):
-            notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
         text, problem = _text_of(data, filename)
+        if filename.endswith(".py") and _exists(folder, f"{name}.ipynb"):
+            if text.split() == stub.split():
+                continue
+            notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
         if problem:
             return Reading(Status.UNREADABLE, digest, message=problem, notes=notes, submitted_at=submitted_at)
         return Reading(Status.GRADED, digest, text, notes=notes, submitted_at=submitted_at)
@@ -136,7 +141,7 @@ def _timestamp(folder: int) -> tuple[str | None, tuple[str, ...]]:
         return parse_time(text).isoformat(), ()
     except FileNotFoundError:
         return None, ()
-    except (RefusedError, ValueError):
+    except (RefusedError, ValueError, OverflowError):
         return None, ("timestamp.txt cannot be read as a time; the submission counts as on time",)
 
 

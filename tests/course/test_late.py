@@ -45,3 +45,23 @@ def test_a_time_is_brought_to_utc_and_one_without_a_zone_is_utc() -> None:
     assert parse_time("2026-10-05T23:59:00") == parse_time("2026-10-05T23:59:00Z") == DUE
     with pytest.raises(ValueError):
         parse_time("yesterday")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-10-06 10:00:00 UTC", "2026-10-06T10:00:00+00:00"),
+        ("2026-10-06 10:00:00.123456 UTC", "2026-10-06T10:00:00.123456+00:00"),
+        ("2026-10-06 12:00:00 Europe/Berlin", "2026-10-06T10:00:00+00:00"),
+        ("2026-10-06T12:00:00+02:00\n", "2026-10-06T10:00:00+00:00"),
+        ("2026-10-06 10:00:00", "2026-10-06T10:00:00+00:00"),
+    ],
+)
+def test_times_as_nbgrader_writes_them_are_read(text, expected):
+    assert parse_time(text).isoformat() == expected
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-10-06 10:00:00 Nowhere/Land", "2026-10-06 10:00:00+02:00 UTC", "", "UTC"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ValueError, match=r"."):
+        parse_time(text)
