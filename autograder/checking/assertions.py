@@ -7,6 +7,7 @@ kind, size and place of a difference and never an expected value or an input.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,16 @@ def require(condition: bool, reason: str, hint: str | None = None) -> None:
         raise Mismatch(reason, hint)
 
 
+_PLURAL = {"is": "are", "holds": "hold", "has": "have"}
+
+
+def _verb(what: str, singular: str) -> str:
+    """ "is" or "are", for what a test calls its result: "the weights of the first head" are, "the bias" is."""
+    noun = re.split(r" (?:of|for|with|in|at|on|after|when|that|from|without|under)\b", what)[0].split()[-1]
+    plural = noun.endswith("s") and not noun.endswith(("ss", "us", "is", "bias"))
+    return _PLURAL[singular] if plural else singular
+
+
 def _kind_text(value: Any) -> str:
     """ "a tuple", "None"; an object that stays with the submission says itself what it is."""
     if value is None:
@@ -85,11 +96,11 @@ def dtype_text(dtype: torch.dtype) -> str:
 def assert_tensor(actual: Any, shape: Sequence[int] | None = None, dtype: torch.dtype | None = None, *, what: str = "the result") -> Tensor:
     """Check that `actual` is a tensor of this shape and dtype, and return it."""
     if not isinstance(actual, Tensor):
-        raise Mismatch(f"{what} is {_kind_text(actual)}, not a tensor.")
+        raise Mismatch(f"{what} {_verb(what, 'is')} {_kind_text(actual)}, not a tensor.")
     if shape is not None and tuple(actual.shape) != tuple(shape):
-        raise Mismatch(f"{what} has shape {shape_text(actual.shape)}; {shape_text(shape)} was expected.")
+        raise Mismatch(f"{what} {_verb(what, 'has')} shape {shape_text(actual.shape)}; {shape_text(shape)} was expected.")
     if dtype is not None and actual.dtype != dtype:
-        raise Mismatch(f"{what} is {dtype_text(actual.dtype)}; {dtype_text(dtype)} was expected.")
+        raise Mismatch(f"{what} {_verb(what, 'is')} {dtype_text(actual.dtype)}; {dtype_text(dtype)} was expected.")
     return actual
 
 
@@ -128,33 +139,33 @@ def assert_matches(
 
 def _assert_same_booleans(tensor: Tensor, expected: Tensor, what: str, hint: str | None) -> None:
     if tensor.dtype != torch.bool:
-        raise Mismatch(f"{what} is {dtype_text(tensor.dtype)}; bool was expected.", hint)
+        raise Mismatch(f"{what} {_verb(what, 'is')} {dtype_text(tensor.dtype)}; bool was expected.", hint)
     wrong = tensor != expected.bool()
     count = int(wrong.sum())
     _tell(tensor, float(count), 0.0, tolerances.EXACT.name)
     if count == 0:
         return
     if count == wrong.numel() and count > 1:
-        raise Mismatch(f"{what} is the exact opposite: True and False are swapped everywhere.", hint)
+        raise Mismatch(f"{what} {_verb(what, 'is')} the exact opposite: True and False are swapped everywhere.", hint)
     place = _place_of_first(wrong)
-    raise Mismatch(f"{what} is wrong in {count} of {wrong.numel()} places, first at {place}.", hint)
+    raise Mismatch(f"{what} {_verb(what, 'is')} wrong in {count} of {wrong.numel()} places, first at {place}.", hint)
 
 
 def _non_finite_reason(tensor: Tensor, expected: Tensor, what: str) -> str:
     nan = torch.isnan(tensor)
     if nan.any():
-        return f"{what} holds NaN in {int(nan.sum())} of {tensor.numel()} places, first at {_place_of_first(nan)}."
+        return f"{what} {_verb(what, 'holds')} NaN in {int(nan.sum())} of {tensor.numel()} places, first at {_place_of_first(nan)}."
     wrong = torch.isinf(tensor) != torch.isinf(expected)
     if not wrong.any():
         wrong = torch.isinf(tensor)
-    return f"{what} is infinite where it should not be (or the other way round), first at {_place_of_first(wrong)}."
+    return f"{what} {_verb(what, 'is')} infinite where it should not be (or the other way round), first at {_place_of_first(wrong)}."
 
 
 def _difference_reason(difference: Tensor, error: float, bound: float, used: Tolerance, expected: Tensor, what: str) -> str:
     scale = max(1.0, float(expected.double()[torch.isfinite(expected)].abs().max()) if torch.isfinite(expected).any() else 1.0)
     wrong = difference > bound
     place = _place_of(int(difference.argmax()), difference.shape)
-    reason = f"{what} is off by up to {error:.2g} (at {place}; {int(wrong.sum())} of {wrong.numel()} values differ)."
+    reason = f"{what} {_verb(what, 'is')} off by up to {error:.2g} (at {place}; {int(wrong.sum())} of {wrong.numel()} values differ)."
     if used.name == tolerances.LOGIC.name and error / scale < 2e-6:
         reason += " A difference this small means that some step is computed in float32: float64 input is computed in float64 throughout."
     return reason
@@ -178,7 +189,11 @@ def assert_equal(actual: Any, expected: Any, *, what: str = "the result", hint: 
         assert_matches(actual, expected, what=what, tolerance=tolerances.EXACT, hint=hint)
         return
     if type(actual) is not type(expected) or actual != expected:
-        raise Mismatch(f"{what} is {actual!r}.", hint) if isinstance(actual, bool | int | float | None) else Mismatch(f"{what} is wrong.", hint)
+        raise (
+            Mismatch(f"{what} {_verb(what, 'is')} {actual!r}.", hint)
+            if isinstance(actual, bool | int | float | None)
+            else Mismatch(f"{what} {_verb(what, 'is')} wrong.", hint)
+        )
 
 
 def assert_finite(actual: Any, *, what: str = "the result", hint: str | None = None) -> None:
@@ -187,7 +202,7 @@ def assert_finite(actual: Any, *, what: str = "the result", hint: str | None = N
     bad = ~torch.isfinite(tensor.detach())
     if bad.any():
         kind = "NaN" if torch.isnan(tensor).any() else "infinity"
-        raise Mismatch(f"{what} holds {kind} in {int(bad.sum())} of {bad.numel()} places, first at {_place_of_first(bad)}.", hint)
+        raise Mismatch(f"{what} {_verb(what, 'holds')} {kind} in {int(bad.sum())} of {bad.numel()} places, first at {_place_of_first(bad)}.", hint)
 
 
 def is_unwritten(text: str) -> bool:
