@@ -137,6 +137,17 @@ def test_table_bad_arguments(submission: Any) -> None:
 # The module
 
 
+@pytest.mark.points(0.5)
+def test_positions_differ(submission: Any, tensors: Any) -> None:
+    """The same vector comes out different at different positions."""
+    x = tensors.normal((1, 1, 6)).expand(2, 5, 6).contiguous()
+    result = plain(submission, x)
+    assert_tensor(result, (2, 5, 6), what="the result")
+    for position in range(1, 5):
+        apart = float((result[0, position] - result[0, position - 1]).abs().max())
+        require(apart > 1e-3, "two positions with the same x give the same result.", "Does forward add anything that depends on the position?")
+
+
 @pytest.mark.points(1)
 def test_adds_the_table(submission: Any, tensors: Any) -> None:
     """The module adds row l of the table to every x[:, l], and does nothing else."""
@@ -148,6 +159,7 @@ def test_adds_the_table(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(1)
+@pytest.mark.requires("test_positions_differ")
 def test_start(submission: Any, tensors: Any) -> None:
     """Positions count from start."""
     x = tensors.normal((3, 23, 6))
@@ -160,7 +172,7 @@ def test_start(submission: Any, tensors: Any) -> None:
     assert_matches(module(x[:, 11:15], 11), whole[:, 11:15], what="the result with a start", tolerance=table(23), hint=hint)
 
 
-@pytest.mark.points(1.5)
+@pytest.mark.points(1)
 def test_positions_end_at_max_len(submission: Any, tensors: Any) -> None:
     """Every position below max_len can be encoded, and none beyond it."""
     hint = "What is the last position that max_len allows, and where does x end?"
@@ -197,6 +209,7 @@ def test_module_bad_shapes(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(1)
+@pytest.mark.requires("test_positions_differ")
 def test_nothing_learned_or_saved(submission: Any, tensors: Any) -> None:
     """The module has no parameters and an empty state dict, before and after calls."""
     module = submission.PositionalEncoding(6, max_len=31, dropout=0.5)
@@ -222,6 +235,7 @@ def _assert_stateless(module: Any, when: str) -> None:
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_positions_differ")
 def test_input_unchanged(submission: Any, tensors: Any) -> None:
     """The caller's x is not changed, in train and in eval mode."""
     for dropout in (0.0, 0.5):
@@ -266,6 +280,7 @@ def test_any_layout_and_size(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(1)
+@pytest.mark.requires("test_positions_differ")
 def test_calls_do_not_depend_on_each_other(submission: Any, tensors: Any) -> None:
     """A call's result depends on its arguments, not on earlier calls or on other modules."""
     hint = "What does the module remember from one call to the next, and what was it computed for?"
@@ -353,6 +368,7 @@ def test_precision_survives_conversion(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_positions_differ")
 def test_result_has_the_dtype_of_x(submission: Any, tensors: Any) -> None:
     """The result has the dtype of x, in train mode too."""
     x = tensors.normal((2, 5, 6))
@@ -439,6 +455,7 @@ def _assert_single_values(dropped: Tensor) -> None:
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_positions_differ")
 def test_no_dropout_in_eval_mode(submission: Any, tensors: Any) -> None:
     """In eval mode dropout does nothing, and neither does a dropout of 0 in train mode."""
     x = tensors.normal((2, 11, 6))
@@ -459,6 +476,7 @@ def test_no_dropout_in_eval_mode(submission: Any, tensors: Any) -> None:
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_positions_differ")
 def test_gradient_of_x(submission: Any, tensors: Any) -> None:
     """The gradient reaches x unchanged."""
     for module in (submission.PositionalEncoding(6, MAX_LEN), submission.PositionalEncoding(6, MAX_LEN).eval()):
