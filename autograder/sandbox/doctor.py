@@ -80,7 +80,7 @@ def _torch() -> Finding:
     try:
         import torch
     except ImportError as error:
-        return Finding("torch", False, f"does not import: {error}", "run `make install`")
+        return Finding("torch", False, f"does not import: {error}", "run `make grade`: it installs what is missing")
     if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
         return Finding("torch", True, f"{torch.__version__}, CPU build")
     build = f"{torch.__version__}, GPU build"
@@ -175,7 +175,10 @@ def _modes() -> list[Finding]:
             isolation, open_doors = zygote.isolation, zygote.open_doors
     except (SandboxError, ZygoteDiedError, OSError) as error:
         failed = f"no worker starts: {error}"
-        return [Finding(f"--sandbox {mode}", False, failed, "run `make install` again, then `autograder doctor`") for mode in ("require", "best")]
+        return [
+            Finding(f"--sandbox {mode}", False, failed, "run `make grade`, which installs what is missing, then `make doctor`")
+            for mode in ("require", "best")
+        ]
     return [
         Finding("--sandbox require", not open_doors, isolation.label if not open_doors else "would refuse to grade", "; ".join(open_doors)),
         Finding("--sandbox best", True, isolation.label, ""),

@@ -129,7 +129,7 @@ def test_the_process_holds_no_module_of_the_grader_but_its_own(start_worker: Sta
     worker.load("import sys, os\ndef found():\n    return [sorted(sys.modules), sys.path, sys.argv, sys.orig_argv, sorted(os.environ)]\n")
     modules, path, argv, original, environment = worker.call("found")
     own = [name for name in modules if name.split(".")[0] in ("autograder", "reference_solutions", "nbgrader", "pytest", "_pytest")]
-    allowed = ("autograder", "autograder.checking", "autograder.checking.measurement")
+    allowed = ("autograder", "autograder.checking", "autograder.checking.given", "autograder.checking.measurement")
     assert [name for name in own if name not in allowed and not name.startswith(("autograder.wire", "autograder.worker"))] == []
     assert str(ROOT) not in path
     assert (argv, original) == ([""], [])
