@@ -22,6 +22,7 @@ from autograder.checking.tensors import Tensors
 MARKERS = (
     "points(value): what a test is worth",
     "requires(*names): tests that must have passed for this one to say anything",
+    "costly: seconds of work; `make verify` runs it once for each solution, not for further seeds",
 )
 
 

@@ -14,6 +14,7 @@ from autograder.grading.errors import SubmissionError, submission_error
 _FLOAT64_TOLERANCE = 1e-9
 _FLOAT32_TOLERANCE = 2e-4
 _LOW_PRECISION_TOLERANCE = 3e-2
+_MAX_KEPT_BYTES = 2**25
 
 
 class OtherAnswerError(BaseException):
@@ -22,15 +23,26 @@ class OtherAnswerError(BaseException):
 
 @dataclass
 class Transcript:
-    """Every answer of one test, in order. Values are kept as plain data: tensors, scalars, and nested tuples of them."""
+    """Every answer of one test, in order. Values are kept as plain data: tensors, scalars, and nested tuples of them.
+
+    None is kept once they are larger than a submission that means well could make them: then nothing can be compared.
+    """
 
     answers: list[Any] = field(default_factory=list)
+    kept_bytes: int = 0
 
     def note(self, value: Any) -> None:
-        self.answers.append(plain(value))
+        self._keep(plain(value))
 
     def note_comparison(self, comparison: Comparison) -> None:
-        self.answers.append(comparison.actual)
+        self._keep(comparison.actual)
+
+    def _keep(self, value: Any) -> None:
+        self.kept_bytes += _bytes_of(value)
+        if self.kept_bytes > _MAX_KEPT_BYTES:
+            self.answers.clear()
+        else:
+            self.answers.append(value)
 
 
 @dataclass
@@ -71,6 +83,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, Exception):
         return ("error", submission_error([base.__name__ for base in type(value).__mro__], "", None).builtin_name)
     return ("object",)
+
+
+def _bytes_of(value: Any) -> int:
+    if isinstance(value, Tensor):
+        return value.untyped_storage().nbytes()
+    if isinstance(value, tuple):
+        return sum(64 + _bytes_of(item) for item in value)
+    return len(value) if isinstance(value, str) else 8
 
 
 def same(one: Any, other: Any) -> bool:

@@ -152,6 +152,8 @@ class Grader:
                 yield
 
         for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing):
+            if finished is not None and finished.raised is None and submission.lost is not None:
+                finished = Finished(submission.lost)  # a test that catches what it should not hides no lost worker
             verdict = verdict_on(finished.raised, public_text, source.filename) if finished is not None and finished.raised is not None else None
             result = _result(test, finished, verdict)
             results.append(result)

@@ -50,6 +50,11 @@ class RemoteSubmission:
     def changed_inputs(self) -> list[str]:
         return list(self._changed)
 
+    @property
+    def lost(self) -> WorkerLostError | None:
+        """Why the worker could not answer to the end of this test."""
+        return WorkerLostError(self._link.lost) if self._link.lost is not None else None
+
     def start_test(self, seed: int) -> None:
         """Forget what the last test did."""
         self._changed.clear()
@@ -214,8 +219,8 @@ class RemoteHandle:
         self._submission._ask({"op": "get", "handle": self._id, "path": []})  # a call may have registered more of them
         values = self._state()
         for (name, _, _), leaf in zip(self._specs, self._leaves(), strict=True):
-            if name in values and values[name].shape == leaf.shape:
-                leaf.data.copy_(values[name])
+            fits = name in values and values[name].shape == leaf.shape
+            leaf.data.copy_(values[name] if fits else torch.zeros(()))
         return [(name, self._leaf[name]) for name, _, _ in self._specs]
 
     def parameters(self) -> list[Tensor]:
@@ -265,7 +270,8 @@ class RemoteHandle:
     def _leaves(self) -> list[Tensor]:
         for name, shape, dtype in self._specs:
             if name not in self._leaf:
-                self._leaf[name] = torch.zeros(shape, dtype=dtype, requires_grad=True)
+                # Room that is never written costs nothing, whatever sizes the worker claims.
+                self._leaf[name] = torch.empty(shape, dtype=dtype, requires_grad=True)
         return [self._leaf[name] for name, _, _ in self._specs]
 
 

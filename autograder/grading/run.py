@@ -12,9 +12,12 @@ from autograder.grading.fingerprint import fingerprint, suite_sha256
 from autograder.grading.jobs import grade_task
 from autograder.grading.paths import given_stub
 from autograder.grading.seeds import submission_seed
+from autograder.grading.suite_error import SuiteError
 from autograder.grading.task import SandboxMode, Task
 from autograder.reports.model import Report
+from autograder.reports.text import one_line
 from autograder.results.ledger import Ledger
+from autograder.sandbox.errors import SandboxError, ZygoteDiedError
 from autograder.submissions.find import Handed
 from autograder.submissions.read import read_submission
 
@@ -84,7 +87,7 @@ class Run:
         counts: Counts,
         progress: Callable[[str], None],
     ) -> None:
-        waiting: dict[Future[Report], Task] = {executor.submit(grade_task, first): first}
+        waiting: dict[Future[Report], Task] = {_submit(executor, first): first}
         suspects: list[Task] = []  # were running when a grader's process died: which of them killed it is not known
         more = True
         while waiting or more:
@@ -93,7 +96,7 @@ class Run:
                 if task is None:
                     more = False
                     break
-                waiting[executor.submit(grade_task, task)] = task
+                waiting[_submit(executor, task)] = task
             if not waiting:
                 break
             finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -101,7 +104,7 @@ class Run:
             for future in finished:
                 task = waiting.pop(future)
                 try:
-                    self._keep(future.result(), counts)
+                    self._finish(task, future, counts)
                 except BrokenProcessPool:
                     suspects.append(task)
                     broken = True
@@ -119,14 +122,40 @@ class Run:
         for task in suspects:
             executor = executor_of()
             try:
-                self._keep(executor.submit(grade_task, task).result(), counts)
+                self._finish(task, _submit(executor, task), counts)
             except BrokenProcessPool:
-                counts.failures.append(f"{task.student}, {task.assignment}: the grader's own process died while it graded this; run again")
+                counts.failures.append(f"{_named(task)}: the grader's own process died while it graded this; run again")
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
             progress(task.student)
 
-    def _keep(self, report: Report, counts: Counts) -> None:
+    def _finish(self, task: Task, future: Future[Report], counts: Counts) -> None:
+        """Keep the report; one submission that cannot be graded leaves the others theirs."""
+        try:
+            report = future.result()
+        except (BrokenProcessPool, SandboxError, SuiteError):
+            raise  # the machine's or the course's fault: no submission could be graded so
+        except ZygoteDiedError:
+            counts.failures.append(f"{_named(task)}: the process that starts workers died, twice; run again")
+            return
+        except Exception as error:
+            text = one_line(f"{type(error).__name__}: {error}", 200)
+            counts.failures.append(f"{_named(task)}: the grader made an error of its own ({text}); every other submission is graded")
+            return
         self.ledger.write(report)
         self.ledger.mark_current(report)
         counts.graded.append(report)
+
+
+def _submit(executor: Executor, task: Task) -> Future[Report]:
+    """Submitting to a pool that has just broken fails like a grading that it broke."""
+    try:
+        return executor.submit(grade_task, task)
+    except BrokenProcessPool as error:
+        future: Future[Report] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _named(task: Task) -> str:
+    return f"{one_line(task.student, 80)}, {task.assignment}"

@@ -30,16 +30,18 @@ _LEFT_OUT = (
     "cacheprovider capture logging terminal doctest unittest nose junitxml pastebin faulthandler setuponly setupplan stepwise debugging "
     "warnings unraisableexception threadexception tmpdir legacypath subtests"
 ).split()
+_OWN_FIXTURES = {"submission", "reference", "tensors"}
 
 
 @dataclass(frozen=True)
 class ExpectedTest:
-    """One line of the manifest. `requires` names tests that must have passed for this one to say anything."""
+    """One line of the manifest. `requires` names tests that must have passed for this one to say anything; `costly` ones take seconds."""
 
     id: str
     title: str
     points: float
     requires: tuple[str, ...]
+    costly: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,14 @@ class Suite:
         submission: Any,
         seed_of: Callable[[str], int],
         observing: Callable[[ExpectedTest], contextlib.AbstractContextManager[None]] = lambda _test: contextlib.nullcontext(),
+        *,
+        costly: bool = True,
     ) -> Iterator[tuple[ExpectedTest, Finished | None]]:
-        """Each test of the manifest with what came of it; None when one that it requires did not pass."""
+        """Each test of the manifest with what came of it; None when one that it requires did not pass. Without `costly` ones when False."""
         passed: set[str] = set()
         for item, test in zip(self._items, self.manifest, strict=True):
+            if test.costly and not costly:
+                continue
             if any(name not in passed for name in test.requires):
                 yield test, None
                 continue
@@ -169,9 +175,19 @@ class Suite:
             yield test, finished
 
     def run_one(self, test_id: str, submission: Any, seed: int) -> Finished:
-        """One test, whatever it requires."""
+        """One test, whatever it requires; without pytest's protocol, which costs more than most tests, where they need none of it."""
         item = next(item for item in self._items if item.name == test_id)
-        return self._run_one(item, submission, seed)
+        if not set(item.fixturenames) <= _OWN_FIXTURES or hasattr(item, "callspec"):
+            return self._run_one(item, submission, seed)
+        submission.start_test(seed_for_submission(seed))
+        given = {"submission": submission, "reference": self._plugin.reference_module, "tensors": Tensors(seed)}
+        try:
+            item.obj(**{name: given[name] for name in item.fixturenames})
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as raised:
+            return Finished(raised)
+        return Finished(None)
 
     def _run_one(self, item: pytest.Function, submission: Any, seed: int) -> Finished:
         plugin = self._plugin
@@ -192,4 +208,4 @@ class Suite:
 def _expected(item: pytest.Function) -> ExpectedTest:
     points = next((marker.args[0] for marker in item.iter_markers("points")), 1.0)
     lines = (item.function.__doc__ or item.name.removeprefix("test_").replace("_", " ")).strip().splitlines()
-    return ExpectedTest(item.name, lines[0].strip(), float(points), required_by(item))
+    return ExpectedTest(item.name, lines[0].strip(), float(points), required_by(item), item.get_closest_marker("costly") is not None)

@@ -65,6 +65,11 @@ class WorkerLink:
         self._begin = True
         self._next_id = 0
 
+    @property
+    def lost(self) -> str | None:
+        """Why the worker of this test answers no more, in words for the student."""
+        return self._lost
+
     def start_test(self, seed: int) -> None:
         """What the last test made in the worker is forgotten with the next question; a lost worker is replaced then."""
         self._seed = seed
@@ -98,6 +103,7 @@ class WorkerLink:
             "forbidden_operators": list(self.rules.operators),
         }
         reply, _ = self._exchange(header, b"")
+        self._note_forbidden(reply.get("forbidden"))
         self._raise_error_of(reply)
 
     def ask(
