@@ -34,12 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--student", help="only this student's folder")
     grade.add_argument("--jobs", type=_positive, help="processes that grade at once (default: one a core)")
     grade.add_argument("--force", action="store_true", help="grade again what did not change")
-    grade.add_argument(
-        "--sandbox",
-        choices=("require", "best", "off"),
-        default="require" if sys.platform == "linux" else "best",
-        help="require: refuse to grade without full isolation (default on Linux); best: what this machine gives; off: a separate process only",
-    )
+    _add_sandbox(grade)
     _add_course(grade)
     grade.set_defaults(run=_grade)
 
@@ -47,7 +42,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_course(publish)
     publish.set_defaults(run=_publish)
 
+    replay = verbs.add_parser("replay", help="grade one submission again on the inputs of a report, and compare; nothing is written")
+    replay.add_argument("report", type=Path, help="a JSON report, as named in the last column of grades.csv")
+    replay.add_argument("submissions", type=Path, help="the folder that holds <student>/NN_name/name.py")
+    replay.add_argument("--course", type=Path, default=Path("course.toml"))
+    _add_sandbox(replay)
+    replay.set_defaults(run=_replay)
+
     doctor = verbs.add_parser("doctor", help="what this machine gives for grading, what is missing and how to get it")
+    doctor.add_argument("--course", type=Path, default=Path("course.toml"))
     doctor.set_defaults(run=_doctor)
 
     verify = verbs.add_parser("verify", help="prove the hidden suites: right solutions pass, every known mistake fails and is named")
@@ -61,6 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("assignments", nargs="*", metavar="ASSIGNMENT")
     check.set_defaults(run=_check)
     return parser
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sandbox",
+        choices=("require", "best", "off"),
+        default="require" if sys.platform == "linux" else "best",
+        help="require: refuse to grade without full isolation (default on Linux); best: what this machine gives; off: a separate process only",
+    )
 
 
 def _add_course(parser: argparse.ArgumentParser) -> None:
@@ -107,12 +119,21 @@ def _publish(options: argparse.Namespace) -> int:
     return republish(options.course, options.results, options.gradebook, options.roster, Console())
 
 
-def _doctor(_options: argparse.Namespace) -> int:
+def _replay(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.replay import replay
+
+    return replay(options.report, options.submissions, options.course, options.sandbox, Console())
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from autograder.commands.course_check import check_course
     from autograder.sandbox import doctor
 
-    findings = doctor.diagnose()
+    findings = [*doctor.diagnose(), *check_course(options.course)]
     doctor.render(findings)
-    return 0 if all(finding.ok for finding in findings if finding.name == "--sandbox require") else 1
+    return 0 if all(finding.ok for finding in findings if finding.name in ("--sandbox require", "course.toml")) else 1
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -129,6 +150,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _expected_errors() -> tuple[type[BaseException], ...]:
     """Errors whose text is one sentence for the person at the terminal."""
+    from autograder.commands.replay import ReplayError
     from autograder.course.course import CourseError
     from autograder.grading.seeds import SecretError
     from autograder.grading.suite_error import SuiteError
@@ -136,7 +158,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from autograder.sandbox.errors import SandboxError, ZygoteDiedError
     from autograder.submissions.find import SubmissionsError
 
-    return (CourseError, SecretError, SuiteError, LedgerError, SandboxError, ZygoteDiedError, SubmissionsError)
+    return (CourseError, ReplayError, SecretError, SuiteError, LedgerError, SandboxError, ZygoteDiedError, SubmissionsError)
 
 
 if __name__ == "__main__":
