@@ -20,6 +20,7 @@ from autograder.bench.plan import FULL, QUICK, Results, Scale, execute, steps
 from autograder.grading.paths import REPOSITORY
 
 EXIT_INTERRUPTED = 130
+MAIN_TITLE = "The same submissions, the same checks"
 _BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
 
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def show(console: Console, results: Results, notes: Sequence[str]) -> None:
     records = list(results.records.values())
-    parts = [("The same submissions, the same checks", tables.main_table(records))]
+    parts = [(MAIN_TITLE, tables.main_table(records))]
     if results.records.get("isolated-2") and results.records["isolated-2"].samples:
         parts.append(("Larger classes, two jobs", tables.scaling_table(results.records["isolated-2"])))
     if results.breakdown:
@@ -72,6 +73,8 @@ def show(console: Console, results: Results, notes: Sequence[str]) -> None:
         for line in lines:
             table.add_row(*line)
         console.print(table)
+        if title == MAIN_TITLE:
+            console.print(tables.MEANING, style="dim", highlight=False)
     for text in (*tables.aims(records), *tables.agreement(records), *notes, *results.problems):
         console.print(text, markup=False, highlight=False)
     if results.interrupted:

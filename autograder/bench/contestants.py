@@ -39,7 +39,7 @@ class Isolated(Contestant):
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
         self.key = f"isolated-{jobs}"
-        self.title = f"autograder, {jobs} {'job' if jobs == 1 else 'jobs'}"
+        self.title = f"this grader, {jobs} {'job' if jobs == 1 else 'jobs'}"
 
     def grade(self, entries: Sequence[Entry], folder: Path) -> Sample:
         submissions, results = write_class(entries, folder / "submissions"), folder / "results"
@@ -59,7 +59,7 @@ class Warm(Contestant):
     """The floor: every submission in one process."""
 
     key = "warm"
-    title = "same checks, one warm process, no isolation"
+    title = "one warm process, no isolation"
 
     def grade(self, entries: Sequence[Entry], folder: Path) -> Sample:
         submissions, points = write_class(entries, folder / "submissions"), folder / "points.json"
@@ -71,7 +71,7 @@ class PytestEach(Contestant):
     """A shell loop that starts pytest for each submission."""
 
     key = "pytest"
-    title = "a pytest process for each submission"
+    title = "one pytest process each"
 
     def grade(self, entries: Sequence[Entry], folder: Path) -> Sample:
         submissions = write_class(entries, folder / "submissions")

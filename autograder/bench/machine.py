@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from autograder.bench.other_tools import NBGRADER, OTTER
+from autograder.bench.other_tools import pins
 
 
 def description() -> dict[str, str]:
@@ -19,9 +19,7 @@ def description() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": importlib.metadata.version("torch"),
         "pytest": importlib.metadata.version("pytest"),
-        "nbgrader": NBGRADER[1],
-        "otter-grader": OTTER[1],
-    }
+    } | pins()
 
 
 def load_note() -> str:

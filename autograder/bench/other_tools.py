@@ -7,6 +7,7 @@ import shutil
 import site
 import subprocess
 import sys
+import tomllib
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,7 @@ from pathlib import Path
 from autograder.grading.paths import REPOSITORY
 
 FOLDER = REPOSITORY / ".venv-bench"
-NBGRADER = ("nbgrader", "0.9.6")
-OTTER = ("otter-grader", "7.0.0")
+NBGRADER, OTTER = "nbgrader", "otter-grader"
 _INSTALL_SECONDS = 900
 
 
@@ -25,6 +25,12 @@ class Tools:
 
     python: Path
     missing: dict[str, str]
+
+
+def pins() -> dict[str, str]:
+    """Packages and versions that the extra "bench" names."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    return dict(requirement.split("==") for requirement in project["project"]["optional-dependencies"]["bench"])
 
 
 def prepare(log: Path) -> Tools:
@@ -38,7 +44,7 @@ def prepare(log: Path) -> Tools:
     # Packages of this environment are seen from there: a second torch would cost gigabytes and change what is compared.
     (FOLDER / "lib" / version / "site-packages" / "of_the_grader.pth").write_text("\n".join(site.getsitepackages()) + "\n", encoding="utf-8")
     missing = {}
-    for package, wanted in (NBGRADER, OTTER):
+    for package, wanted in pins().items():
         if _installed_version(python, package) == wanted:
             continue
         reason = _install(python, f"{package}=={wanted}", log)

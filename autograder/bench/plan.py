@@ -60,9 +60,9 @@ class Results:
 def steps(scale: Scale, tools: Tools) -> list[Step]:
     one, two, warm, each = Isolated(1), Isolated(2), Warm(), PytestEach()
     slow: list[Contestant] = []
-    if NBGRADER[0] not in tools.missing:
+    if NBGRADER not in tools.missing:
         slow.append(Nbgrader(tools.python))
-    if OTTER[0] not in tools.missing:
+    if OTTER not in tools.missing:
         slow.append(Otter(tools.python))
     plan = [Step(contestant, 1, rehearsal=True) for contestant in (one, warm, each, *slow)]
     for repetition in range(scale.repetitions):
@@ -76,9 +76,10 @@ def steps(scale: Scale, tools: Tools) -> list[Step]:
 def execute(plan: Sequence[Step], tools: Tools, folder: Path, telling: Callable[[str], None]) -> Results:
     """Run the plan. A tool that fails is left out from then on; Ctrl-C keeps what is there."""
     results = Results({step.contestant.key: Record(step.contestant.key, step.contestant.title) for step in plan})
-    for key, package in ((Nbgrader, NBGRADER[0]), (Otter, OTTER[0])):
+    for key, package in ((Nbgrader, NBGRADER), (Otter, OTTER)):
         if package in tools.missing:
             results.records[key.key] = Record(key.key, key.title, problem=f"not installed: {tools.missing[package]}")
+            results.problems.append(f"{key.title}: {results.records[key.key].problem}")
     try:
         for number, step in enumerate(plan):
             record = results.records[step.contestant.key]

@@ -58,3 +58,35 @@ def train_to_reverse(module: ModuleType, seed: int, steps: int = 600) -> dict[st
 def small_transformer(module: Any) -> Any:
     """The model of `train_to_reverse`: one layer each side, d_model 32, no dropout."""
     return module.Transformer(VOCABULARY, VOCABULARY, d_model=32, num_heads=2, num_layers=1, d_ff=64, dropout=0.0, pad_id=PAD)
+
+
+class CountedModel(torch.nn.Module):
+    """A translation model that writes a fixed text for each row, has nothing but what `greedy_decode` may use, and counts its calls."""
+
+    def __init__(self, texts: Tensor, pad_id: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.pad_id = pad_id
+        self.texts = texts  # (B, T) ids
+        self.encoded = 0
+        self.modes: list[bool] = []
+
+    def encode(self, src: Tensor) -> Tensor:
+        self.encoded += 1
+        self.modes.append(self.training or torch.is_grad_enabled())
+        return torch.zeros(*src.shape, 1)
+
+    def decode(self, tgt: Tensor, memory: Tensor, memory_padding_mask: Tensor | None = None) -> Tensor:
+        self.modes.append(self.training or torch.is_grad_enabled())
+        logits = torch.zeros(*tgt.shape, int(self.texts.max()) + 2)
+        for position in range(min(tgt.size(1), self.texts.size(1))):
+            logits[torch.arange(tgt.size(0)), position, self.texts[:, position]] = 1.0
+        return logits
+
+
+def decode_counting(module: ModuleType, texts: Tensor, pad_id: int, bos_id: int, eos_id: int, max_len: int) -> tuple[Tensor, int, bool, bool]:
+    """What `module.greedy_decode` makes of a CountedModel in train mode: ids, calls of encode, whether any call saw train mode or a
+    gradient, and whether train mode was put back."""
+    model = CountedModel(texts, pad_id)
+    model.train()
+    ids = module.greedy_decode(model, torch.ones(texts.size(0), 3, dtype=torch.long), bos_id, eos_id, max_len)
+    return ids, model.encoded, any(model.modes), model.training

@@ -158,15 +158,14 @@ class LocalSubmission:
         return self._wrap(target, name)
 
     def _call(self, target: Callable[..., Any], label: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = dict(_tensors_of(args, kwargs))
-        before = {name: tensor.detach().clone() for name, tensor in given.items()}
+        given = [(name, tensor, tensor.detach().clone()) for name, tensor in _tensors_of(args, kwargs)]
         result = self._observe(lambda: target(*_unwrap(args), **_unwrap(kwargs)))
-        changed = [name for name, tensor in given.items() if not _same_bits(tensor.detach(), before[name])]
+        changed = [entry for entry in given if not _same_bits(entry[1].detach(), entry[2])]
         if changed:
             result = _copied(result)  # it may share memory with an argument that is put back now
-        for name in changed:
+        for name, tensor, before in changed:
             self._changed.append(f"{label}({name})")
-            given[name].detach().copy_(before[name])
+            tensor.detach().copy_(before)
         return self._wrap(result, label)
 
     def _observe(self, action: Callable[[], Any]) -> Any:

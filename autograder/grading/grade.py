@@ -160,7 +160,7 @@ class Grader:
             if verdict is None or finished is None:
                 transcripts.pop(test.id, None)  # memory stays flat
                 continue
-            verdicts[test.id] = verdict
+            verdicts[test.id] = replace(verdict, diagnosable=False) if test.costly else verdict  # a replay costs as much
             if verdict.suite_fault:
                 flags.append(f"{test.id} raised {type(finished.raised).__name__} in the suite's own code: look at the suite")
         failures = [

@@ -16,7 +16,7 @@ from autograder.grading.errors import SubmissionError, WorkerLostError
 _NAME = r"'?[A-Za-z_][A-Za-z0-9_.]{0,60}'?"
 _SIZE = r"\d{1,5}"
 _SHAPE = rf"'?\[?\(?{_SIZE}(?:(?:, ?|x){_SIZE}){{0,5}},?\)?\]?'?"
-_MAX_DIGITS = 24  # of all sizes in one text
+_MAX_DIGITS = 16  # of all sizes in one text
 _MAX_PARTS = 4  # of a dotted name
 _LONG_NUMBER = re.compile(r"\d{6,}")
 
@@ -151,5 +151,6 @@ _PATTERNS = tuple(_compiled(template) for template in _USUAL)
 
 
 def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
+    if not re.match(r"\S*[a-z][._][a-z]", text):  # a name of the student's own: a file, a function
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", ":")) else text + "."

@@ -26,7 +26,10 @@ from autograder.grading.errors import SubmissionError, WorkerLostError
 from autograder.grading.worker_link import METHOD, WorkerLink, short_name
 from autograder.wire.codec import Encoder, WireError
 
-_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)}
+_DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+}
 _MAX_PARAMETERS = 2_000
 # A class's name is shown to the student. Any other must stand in the source, or it could be made up to carry something.
 _USUAL_CLASSES = frozenset("object bytes bytearray complex set frozenset range generator function method ndarray Linear ModuleList Dropout".split())
@@ -105,7 +108,7 @@ class RemoteSubmission:
         used = self._tainted.get(name)
         if used is not None:
             operation, line = used
-            raise Mismatch(f"{name} uses {short_name(operation)} (line {line} of {self._link.source.filename}), which is to be written by hand.")
+            raise Mismatch(f"your {name} uses {short_name(operation)} (line {line} of {self._link.source.filename}), which is to be written by hand.")
         return lambda *args, **kwargs: self._call(None, [name], args, kwargs)
 
     def _ask(self, header: dict[str, Any]) -> Any:
@@ -138,7 +141,7 @@ class RemoteSubmission:
         self._changed += [f"{label}({name})" for name in answer.changed]
         if answer.graph is None:
             return answer.value
-        leaves = [tensor for tensor in answer.sent if tensor.requires_grad] + (handle._leaves() if handle else [])
+        leaves = [tensor for tensor in answer.sent if tensor.requires_grad] + (handle._learned() if handle else [])
         results = [tensor for tensor in answer.tensors if tensor.requires_grad]
         bridge = _Bridge(self, answer.graph, [tensor.detach() for tensor in results])
         joined = _Join.apply(bridge, *leaves) if leaves else ()  # type: ignore[no-untyped-call]
@@ -196,7 +199,7 @@ class RemoteHandle:
         self._submission = submission
         self._id = number
         self._label = label
-        self._specs: list[tuple[str, tuple[int, ...], torch.dtype]] = []
+        self._specs: list[tuple[str, tuple[int, ...], torch.dtype, bool]] = []
         self._leaf: dict[str, Tensor] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -218,10 +221,10 @@ class RemoteHandle:
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         self._submission._ask({"op": "get", "handle": self._id, "path": []})  # a call may have registered more of them
         values = self._state()
-        for (name, _, _), leaf in zip(self._specs, self._leaves(), strict=True):
+        for (name, *_), leaf in zip(self._specs, self._leaves(), strict=True):
             fits = name in values and values[name].shape == leaf.shape
             leaf.data.copy_(values[name] if fits else torch.zeros(()))
-        return [(name, self._leaf[name]) for name, _, _ in self._specs]
+        return [(name, self._leaf[name]) for name, *_ in self._specs]
 
     def parameters(self) -> list[Tensor]:
         return [leaf for _, leaf in self.named_parameters()]
@@ -257,22 +260,27 @@ class RemoteHandle:
             return
         specs = []
         for entry in raw if isinstance(raw, list) and len(raw) <= _MAX_PARAMETERS else [None]:
-            if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str) or not isinstance(entry[1], list):
+            if not isinstance(entry, list) or len(entry) != 4 or not isinstance(entry[0], str) or not isinstance(entry[1], list):
                 raise WireError("a module's parameters are malformed")
             if entry[2] not in _DTYPES or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
                 raise WireError("a module's parameters are malformed")
-            specs.append((entry[0], tuple(entry[1]), _DTYPES[entry[2]]))
-        if sum(math.prod(shape) * dtype.itemsize for _, shape, dtype in specs) > self._submission._link.limits.memory_bytes:
+            dtype = _DTYPES[entry[2]]
+            specs.append((entry[0], tuple(entry[1]), dtype, entry[3] is True and dtype.is_floating_point))
+        if sum(math.prod(shape) * dtype.itemsize for _, shape, dtype, _ in specs) > self._submission._link.limits.memory_bytes:
             raise WireError("a module's parameters are larger than the memory allowed")
         if specs != self._specs:
             self._specs, self._leaf = specs, {}
 
+    def _learned(self) -> list[Tensor]:
+        """Parameters that gradients reach: all but those that the submission froze."""
+        return [leaf for leaf in self._leaves() if leaf.requires_grad]
+
     def _leaves(self) -> list[Tensor]:
-        for name, shape, dtype in self._specs:
+        for name, shape, dtype, learned in self._specs:
             if name not in self._leaf:
                 # Room that is never written costs nothing, whatever sizes the worker claims.
-                self._leaf[name] = torch.empty(shape, dtype=dtype, requires_grad=True)
-        return [self._leaf[name] for name, _, _ in self._specs]
+                self._leaf[name] = torch.empty(shape, dtype=dtype, requires_grad=learned)
+        return [self._leaf[name] for name, *_ in self._specs]
 
 
 @dataclass

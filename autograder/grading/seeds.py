@@ -23,19 +23,31 @@ def course_secret(folder: Path) -> bytes:
     path = folder / "secret"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-        text = path.read_text().strip()
-        if len(text) < 32:
+        if not path.exists():
+            _make_secret(path)
+        text = path.read_bytes().decode("ascii", "replace").strip()
+        if len(text) < 32 or not text.isascii():
             raise SecretError(f"{path} holds no secret: delete it and a new one is made (all submissions will then be graded on new inputs)")
     except OSError as error:
         raise SecretError(f"the course's secret {path} cannot be read or written: {error.strerror}; or set {SECRET_VARIABLE}") from None
     return hashlib.sha256(text.encode()).digest()
+
+
+def _make_secret(path: Path) -> None:
+    """A secret under `path`, whole or not at all; one that another grader makes at the same time is kept."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # no hard links on this file system
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def submission_seed(secret: bytes, assignment: str, content_sha256: str) -> str:

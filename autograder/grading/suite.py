@@ -115,19 +115,11 @@ class Suite:
         arguments = [str(path), "--rootdir", str(REPOSITORY), "-c", os.devnull, "-o", f"pythonpath={REPOSITORY}", "--import-mode=importlib"]
         for name in _LEFT_OUT:
             arguments += ["-p", f"no:{name}"]
-        # Without the terminal plug-in there is no verbosity, and third-party plug-ins have no say in a grade.
-        autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         try:
-            with contextlib.redirect_stderr(io.StringIO()):
+            with _own_pytest_settings(), contextlib.redirect_stderr(io.StringIO()):
                 config = _prepareconfig(arguments, [self._plugin])
         except pytest.UsageError as error:
             raise SuiteError(f"{path} cannot be collected: {error}") from None
-        finally:
-            if autoload is None:
-                del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
-            else:
-                os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
         self._close.callback(config._ensure_unconfigure)
         config._do_configure()
         session = Session.from_config(config)
@@ -203,6 +195,18 @@ class Suite:
 
     def close(self) -> None:
         self._close.close()
+
+
+@contextlib.contextmanager
+def _own_pytest_settings() -> Iterator[None]:
+    """Without what the environment wants of pytest: neither third-party plug-ins nor options meant for other tests have a say in a grade."""
+    kept = {name: os.environ.pop(name) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD") if name in os.environ}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+        os.environ.update(kept)
 
 
 def _expected(item: pytest.Function) -> ExpectedTest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.course import Assignment, Course
+from autograder.course.names import SafeNameError, check_name
 from autograder.course.roster import Roster
 
 
@@ -66,7 +67,10 @@ def _students(submissions: Path) -> tuple[list[str], list[str]]:
         if entry.name.startswith((".", "_")):
             continue
         if entry.is_dir() or entry.is_symlink():
-            students.append(entry.name)
+            try:
+                students.append(check_name(entry.name, "student"))
+            except SafeNameError as error:
+                notes.append(f"{error}; the folder was passed over: rename it and grade again")
         elif entry.name not in ("README.md", "roster.csv"):
             notes.append(f"{entry.name} in {submissions} is not a student's folder and was passed over")
     if not students:

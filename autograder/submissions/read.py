@@ -81,12 +81,13 @@ def read_plain_file(folder: int, filename: str, max_bytes: int) -> bytes:
         if error.errno in (errno.ENXIO, errno.ENODEV):
             raise RefusedError(f"{filename} is not a regular file; hand in a plain Python file.") from None
         raise RefusedError(f"{filename} cannot be read: {error.strerror}; check its permissions.") from None
-    with os.fdopen(descriptor, "rb") as file:
-        details = os.fstat(file.fileno())
+    details = os.fstat(descriptor)
+    if not stat.S_ISREG(details.st_mode):
+        os.close(descriptor)
         if stat.S_ISDIR(details.st_mode):
             raise RefusedError(f"{filename} is a folder; hand in a file of that name.")
-        if not stat.S_ISREG(details.st_mode):
-            raise RefusedError(f"{filename} is not a regular file; hand in a plain Python file.")
+        raise RefusedError(f"{filename} is not a regular file; hand in a plain Python file.")
+    with os.fdopen(descriptor, "rb") as file:
         try:
             data = file.read(max_bytes + 1)
         except OSError as error:

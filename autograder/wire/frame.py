@@ -16,6 +16,9 @@ from autograder.wire.codec import WireError
 
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER_BYTES = 4 * 2**20
+_CHUNK_BYTES = 16 * 2**10  # holds nearly every message as a whole
+
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class DeadlinePassedError(Exception):
@@ -27,7 +30,7 @@ class ClosedError(Exception):
 
 
 def pack(header: dict[str, Any], payload: bytes) -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _to_json(header).encode()
     if len(text) > MAX_HEADER_BYTES:
         raise WireError("a message's header is too large")
     return PREFIX.pack(len(text), len(payload)) + text + payload
@@ -46,13 +49,17 @@ def send_frame(stream: socket.socket, frame: bytes, deadline: float) -> None:
 
 
 def read_frame(stream: socket.socket, deadline: float, max_payload_bytes: int) -> tuple[dict[str, Any], bytearray]:
-    """Next header and payload. Raises WireError, DeadlinePassedError or ClosedError."""
-    header_length, payload_length = PREFIX.unpack(_read(stream, PREFIX.size, deadline))
+    """Next header and payload; nothing may follow before the next question. Raises WireError, DeadlinePassedError or ClosedError."""
+    received = bytearray()
+    _read(stream, received, PREFIX.size, deadline)
+    header_length, payload_length = PREFIX.unpack_from(received)
     if header_length > MAX_HEADER_BYTES or payload_length > max_payload_bytes:
-        raise WireError(f"an answer of {header_length + payload_length} bytes is larger than the {max_payload_bytes} allowed")
-    text = _read(stream, header_length, deadline)
-    payload = _read(stream, payload_length, deadline)
-    return parse_header(text), payload
+        raise WireError(f"an answer is larger than the {max_payload_bytes:,} bytes allowed")
+    begin = PREFIX.size + header_length
+    _read(stream, received, begin + payload_length, deadline)
+    if len(received) > begin + payload_length:
+        raise WireError("an answer is longer than it says")
+    return parse_header(received[PREFIX.size : begin]), received[begin:]
 
 
 def parse_header(text: bytearray) -> dict[str, Any]:
@@ -65,24 +72,19 @@ def parse_header(text: bytearray) -> dict[str, Any]:
     return header
 
 
-def _read(stream: socket.socket, length: int, deadline: float) -> bytearray:
-    # The room grows with what arrives: a length that is announced and never sent costs nothing.
-    buffer = bytearray(min(length, 2**20))
-    filled = 0
-    while filled < length:
-        if filled == len(buffer):
-            buffer.extend(bytes(min(length - filled, len(buffer))))
+def _read(stream: socket.socket, received: bytearray, length: int, deadline: float) -> None:
+    """Add to `received` until it holds `length` bytes. Room grows with what arrives: a length that is announced and never sent costs nothing."""
+    while len(received) < length:
+        _wait(stream, deadline, writing=False)
         try:
-            count = stream.recv_into(memoryview(buffer)[filled:], 0, socket.MSG_DONTWAIT)
+            chunk = stream.recv(max(_CHUNK_BYTES, min(length - len(received), 2**20)), socket.MSG_DONTWAIT)
         except BlockingIOError:
-            _wait(stream, deadline, writing=False)
             continue
         except ConnectionResetError:
             raise ClosedError from None
-        if count == 0:
+        if not chunk:
             raise ClosedError
-        filled += count
-    return buffer
+        received += chunk
 
 
 def _wait(stream: socket.socket, deadline: float, writing: bool) -> None:

@@ -18,7 +18,15 @@ UNUSUAL_MODULES = frozenset(
     ssl subprocess sys sysconfig tempfile threading tracemalloc unittest urllib weakref zipimport autograder nbgrader
     """.split()
 )
-_UNUSUAL_NAMES = frozenset(["__import__", "eval", "exec", "globals", "__builtins__", "__subclasses__", "__globals__", "f_back", "f_globals"])
+# Parts of torch and numpy that lead around what an exercise forbids; modules that they import lead further (torch.os), and so does what is private.
+_UNUSUAL_PARTS = frozenset("ao attrgetter ctypeslib export f2py fx hub jit library load nested ops overrides package".split()) | UNUSUAL_MODULES
+_UNUSUAL_BUILTINS = frozenset("__builtins__ __import__ compile eval exec globals open vars".split())
+_UNUSUAL_ATTRIBUTES = frozenset(
+    """
+    __base__ __bases__ __builtins__ __closure__ __code__ __dict__ __globals__ __import__ __loader__ __mro__ __subclasses__ __wrapped__
+    cell_contents f_back f_builtins f_globals f_locals gi_frame tb_frame
+    """.split()
+)
 _MAX_FLAGS = 20
 
 
@@ -48,7 +56,7 @@ def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, A
         "syntax_error": None,
         "defined": sorted(mentions),
         "tainted": {name: list(use) for name, use in _spread(uses, mentions).items()},
-        "flags": [[line, words] for line, words in sorted(set(_unusual(tree)))[:_MAX_FLAGS]],
+        "flags": [[line, words] for line, words in sorted(set(_unusual(tree, aliases)))[:_MAX_FLAGS]],
     }
 
 
@@ -141,8 +149,11 @@ def _spread(uses: dict[str, tuple[str, int]], mentions: dict[str, set[str]]) -> 
     return tainted
 
 
-def _unusual(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def _unusual(tree: ast.Module, aliases: dict[str, str]) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            assigned = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            yield from ((node.lineno, words) for words in _unusual_part(_dotted(node, aliases), assigned))
         if isinstance(node, ast.Import):
             for entry in node.names:
                 if entry.name.split(".")[0] in UNUSUAL_MODULES:
@@ -151,7 +162,26 @@ def _unusual(tree: ast.Module) -> Iterator[tuple[int, str]]:
             root = (node.module or "").split(".")[0]
             if node.level or root in UNUSUAL_MODULES:
                 yield node.lineno, "imports from its own folder" if node.level else f"imports {root}"
-        elif isinstance(node, ast.Name) and node.id in _UNUSUAL_NAMES:
+        elif isinstance(node, ast.Name) and node.id in _UNUSUAL_BUILTINS:
             yield node.lineno, f"uses {node.id}"
-        elif isinstance(node, ast.Attribute) and node.attr in _UNUSUAL_NAMES:
+        elif isinstance(node, ast.Attribute) and node.attr in _UNUSUAL_ATTRIBUTES:
             yield node.lineno, f"uses {node.attr}"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr" and not _of_literal(node.args):
+            yield node.lineno, "uses getattr with a name made at run time"
+
+
+def _of_literal(arguments: list[ast.expr]) -> bool:
+    return len(arguments) > 1 and isinstance(arguments[1], ast.Constant)
+
+
+def _unusual_part(dotted: str | None, assigned: bool) -> Iterator[str]:
+    """Words for what a full name like "torch.os.path" reaches of torch and numpy, down to the first part that is unusual."""
+    parts = (dotted or "").split(".")
+    if parts[0] not in ("torch", "numpy"):
+        return
+    if assigned:
+        yield f"changes {dotted}"
+    for position, part in enumerate(parts[1:], 2):
+        if part in _UNUSUAL_PARTS or (part.startswith("_") and not part.endswith("__")):
+            yield f"uses {'.'.join(parts[:position])}"
+            return

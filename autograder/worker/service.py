@@ -225,9 +225,8 @@ def _parameter_specs(value: Any) -> list[list[Any]] | None:
     if not isinstance(value, nn.Module):
         return None
     return [
-        [name, list(parameter.shape), str(parameter.dtype).removeprefix("torch.")]
+        [name, list(parameter.shape), str(parameter.dtype).removeprefix("torch."), parameter.requires_grad]
         for name, parameter in value.named_parameters()
-        if parameter.requires_grad
     ]
 
 

@@ -123,3 +123,11 @@ def test_a_frame_may_arrive_in_any_pieces(pieces: list[int]) -> None:
             theirs.sendall(frame[start : start + piece])
             start += piece
         assert read_frame(ours, soon(), MAX_PAYLOAD)[1] == frame[-200:]
+
+
+def test_nothing_may_follow_an_answer() -> None:
+    frame = pack({"id": 1}, b"")
+    with line() as (ours, theirs):
+        theirs.sendall(frame + frame)
+        with pytest.raises(WireError, match="longer than it says"):
+            read_frame(ours, soon(), MAX_PAYLOAD)
