@@ -8,14 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.bench.sampling import Sampler, children
+
 _PR_SET_CHILD_SUBREAPER = 36
-_SAMPLE_SECONDS = 0.5
 _GRACE_SECONDS = 10.0  # for processes that end because their parent did
 
 
@@ -64,13 +64,13 @@ def run_measured(command: Sequence[str | Path], environment: Mapping[str, str], 
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    sampler = _Sampler(process.pid)
+    sampler = Sampler(process.pid)
     try:
         with sampler:
             _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - started
         account = _Account(usage.ru_utime + usage.ru_stime, _peak_bytes(usage.ru_maxrss))
-        leftovers = _collect_orphans(account) if adopted else 0
+        leftovers = _collect_orphans(account, sampler.inside) if adopted else 0
     except BaseException:
         _kill_all(process.pid, adopted)
         raise
@@ -88,8 +88,11 @@ class _Account:
     largest_bytes: int
 
 
-def _collect_orphans(account: _Account) -> int:
-    """Wait for what the command left, count it in, and kill what does not end by itself. How many had to be killed."""
+def _collect_orphans(account: _Account, inside: dict[int, float]) -> int:
+    """Wait for what the command left, count it in, and kill what does not end by itself. How many had to be killed.
+
+    inside: see Sampler. A namespace that ended in order has been waited for by others, its time with it.
+    """
     deadline = time.monotonic() + _GRACE_SECONDS
     killed: set[int] = set()
     while True:
@@ -98,11 +101,12 @@ def _collect_orphans(account: _Account) -> int:
         except ChildProcessError:
             return len(killed)
         if pid:
-            account.cpu_seconds += usage.ru_utime + usage.ru_stime
+            seconds = usage.ru_utime + usage.ru_stime
+            account.cpu_seconds += max(seconds, inside.get(pid, 0.0))
             account.largest_bytes = max(account.largest_bytes, _peak_bytes(usage.ru_maxrss))
             continue
         if time.monotonic() > deadline:
-            for child in set(_children(os.getpid())) - killed:
+            for child in set(children(os.getpid())) - killed:
                 killed.add(child)
                 _signal(child)
         time.sleep(0.005)
@@ -113,7 +117,7 @@ def _kill_all(pid: int, adopted: bool) -> None:
         os.killpg(pid, signal.SIGKILL)
     deadline = time.monotonic() + _GRACE_SECONDS
     while time.monotonic() < deadline:
-        for child in _children(os.getpid()) if adopted else ():
+        for child in children(os.getpid()) if adopted else ():
             _signal(child)
         try:
             if os.wait4(-1 if adopted else pid, os.WNOHANG)[0] == 0:
@@ -125,56 +129,6 @@ def _kill_all(pid: int, adopted: bool) -> None:
 def _signal(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
-
-
-class _Sampler:
-    """Looks at the memory of a tree of processes twice a second."""
-
-    def __init__(self, pid: int) -> None:
-        self.most_bytes: int | None = None
-        self._pid = pid
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(_SAMPLE_SECONDS):
-            sizes = [_own_share_bytes(pid) for pid in (self._pid, *_descendants(self._pid))]
-            known = [size for size in sizes if size is not None]
-            if known:
-                self.most_bytes = max(self.most_bytes or 0, sum(known))
-
-
-def _own_share_bytes(pid: int) -> int | None:
-    """Resident memory, each page divided by the number of processes that map it; undivided where that is not to be seen."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-    return None
-
-
-def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    for child in _children(pid):
-        found += [child, *_descendants(child)]
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    with contextlib.suppress(OSError, ValueError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            children += [int(word) for word in (task / "children").read_text().split()]
-    return children
 
 
 def _peak_bytes(maxrss: int) -> int:

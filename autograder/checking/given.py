@@ -61,10 +61,13 @@ def small_transformer(module: Any) -> Any:
 
 
 class CountedModel(torch.nn.Module):
-    """A translation model that writes a fixed text for each row, has nothing but what `greedy_decode` may use, and counts its calls."""
+    """A translation model that writes a fixed text for each row, has nothing but what `greedy_decode` may use, and counts its calls.
+
+    Told of other padding than the source's, it writes another text.
+    """
 
     def __init__(self, texts: Tensor, pad_id: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.pad_id = pad_id
         self.texts = texts  # (B, T) ids
         self.encoded = 0
@@ -72,14 +75,17 @@ class CountedModel(torch.nn.Module):
 
     def encode(self, src: Tensor) -> Tensor:
         self.encoded += 1
+        self.padding = src == self.pad_id
         self.modes.append(self.training or torch.is_grad_enabled())
         return torch.zeros(*src.shape, 1)
 
     def decode(self, tgt: Tensor, memory: Tensor, memory_padding_mask: Tensor | None = None) -> Tensor:
         self.modes.append(self.training or torch.is_grad_enabled())
         logits = torch.zeros(*tgt.shape, int(self.texts.max()) + 2)
+        told = memory_padding_mask is not None and torch.equal(memory_padding_mask, self.padding)
+        texts = self.texts if told else self.texts + 1
         for position in range(min(tgt.size(1), self.texts.size(1))):
-            logits[torch.arange(tgt.size(0)), position, self.texts[:, position]] = 1.0
+            logits[torch.arange(tgt.size(0)), position, texts[:, position]] = 1.0
         return logits
 
 
@@ -88,5 +94,7 @@ def decode_counting(module: ModuleType, texts: Tensor, pad_id: int, bos_id: int,
     gradient, and whether train mode was put back."""
     model = CountedModel(texts, pad_id)
     model.train()
-    ids = module.greedy_decode(model, torch.ones(texts.size(0), 3, dtype=torch.long), bos_id, eos_id, max_len)
+    src = torch.full((texts.size(0), 4), pad_id + 1)
+    src[0, 2:] = pad_id
+    ids = module.greedy_decode(model, src, bos_id, eos_id, max_len)
     return ids, model.encoded, any(model.modes), model.training

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -67,3 +69,28 @@ def test_an_interrupt_ends_the_command_too(tmp_path: Path) -> None:
     watcher.join()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+@linux_only
+def test_the_time_of_a_pid_namespace_that_ends_by_force_is_counted(tmp_path: Path) -> None:
+    program = shutil.which("unshare")
+    if program is None or subprocess.run([program, "--user", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this system lets nobody make a PID namespace")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    inner = f"""
+import os, signal
+if os.fork() == 0:
+    exec({BURN.replace("0.3", "1")!r})
+    open({str(fifo)!r}, "w").close()
+signal.pause()
+"""
+    command = [program, "--user", "--pid", "--fork", "--kill-child", sys.executable, "-S", "-c", inner]
+    outer = f"""
+import subprocess
+process = subprocess.Popen({command!r})
+open({str(fifo)!r}).read()
+process.kill()
+process.wait()
+"""
+    assert measure(outer, tmp_path).cpu_seconds >= 0.5
