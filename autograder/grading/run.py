@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from autograder.course.course import Course
 from autograder.grading.fingerprint import fingerprint, suite_sha256
-from autograder.grading.jobs import grade_task
+from autograder.grading.jobs import abandon, grade_task
 from autograder.grading.paths import given_stub
 from autograder.grading.seeds import submission_seed
 from autograder.grading.suite_error import SuiteError
@@ -49,13 +49,8 @@ class Run:
         first = next(tasks, None)
         if first is None:
             return counts
-        executor = executor_of()
-        try:
-            self._drain(first, tasks, executor, executor_of, counts, progress)
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
-        executor.shutdown(wait=True)
+        suspects = self._drain(first, tasks, executor_of, counts, progress)
+        self._try_alone(suspects, executor_of, counts, progress)
         return counts
 
     def _tasks(self, handed: tuple[Handed, ...], counts: Counts, progress: Callable[[str], None]) -> Iterator[Task]:
@@ -82,41 +77,46 @@ class Run:
         self,
         first: Task,
         tasks: Iterator[Task],
-        executor: Executor,
         executor_of: Callable[[], Executor],
         counts: Counts,
         progress: Callable[[str], None],
-    ) -> None:
-        waiting: dict[Future[Report], Task] = {_submit(executor, first): first}
-        suspects: list[Task] = []  # were running when a grader's process died: which of them killed it is not known
-        more = True
-        while waiting or more:
-            while more and len(waiting) < 2 * self.jobs:
-                task = next(tasks, None)
-                if task is None:
-                    more = False
+    ) -> list[Task]:
+        """Grade all `tasks`. Returns those that were running when a grader's process died: which of them killed it is not known."""
+        executor = executor_of()
+        suspects: list[Task] = []
+        try:
+            waiting: dict[Future[Report], Task] = {_submit(executor, first): first}
+            more = True
+            while waiting or more:
+                while more and len(waiting) < 2 * self.jobs:
+                    task = next(tasks, None)
+                    if task is None:
+                        more = False
+                        break
+                    waiting[_submit(executor, task)] = task
+                if not waiting:
                     break
-                waiting[_submit(executor, task)] = task
-            if not waiting:
-                break
-            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            broken = False
-            for future in finished:
-                task = waiting.pop(future)
-                try:
-                    self._finish(task, future, counts)
-                except BrokenProcessPool:
-                    suspects.append(task)
-                    broken = True
-                    continue
-                progress(task.student)
-            if broken:
-                suspects += waiting.values()
-                waiting.clear()
-                executor.shutdown(wait=False, cancel_futures=True)
-                executor = executor_of()
-        self._try_alone(suspects, executor_of, counts, progress)
-        executor.shutdown(wait=False)
+                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                broken = False
+                for future in [future for future in waiting if future in finished]:  # in the order of the class
+                    task = waiting.pop(future)
+                    try:
+                        self._finish(task, future, counts)
+                    except BrokenProcessPool:
+                        suspects.append(task)
+                        broken = True
+                        continue
+                    progress(task.student)
+                if broken:
+                    suspects += waiting.values()
+                    waiting.clear()
+                    abandon(executor)
+                    executor = executor_of()
+        except BaseException:
+            abandon(executor)
+            raise
+        executor.shutdown(wait=True)
+        return suspects
 
     def _try_alone(self, suspects: list[Task], executor_of: Callable[[], Executor], counts: Counts, progress: Callable[[str], None]) -> None:
         for task in suspects:
@@ -126,7 +126,7 @@ class Run:
             except BrokenProcessPool:
                 counts.failures.append(f"{_named(task)}: the grader's own process died while it graded this; run again")
             finally:
-                executor.shutdown(wait=False, cancel_futures=True)
+                abandon(executor)
             progress(task.student)
 
     def _finish(self, task: Task, future: Future[Report], counts: Counts) -> None:

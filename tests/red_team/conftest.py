@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path += [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1] / "grading")]
-
 from targets import Targets
 from warm_grader import CANARY, sandbox_mode, warm_grader
 
