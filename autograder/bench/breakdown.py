@@ -64,7 +64,7 @@ class Stopwatch:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         self._note()
-        self._steps.append(self._steps[-1] if self._steps[-1] in _WHOLE else name)
+        self._steps.append(self._steps[-1] if self._steps[-1] in _WHOLE and name != "fork" else name)
         try:
             yield
         finally:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_class import ZEROS, TinyClass
-from warm_grader import ROOT
+from tiny_class import ZEROS, InlineExecutor, TinyClass
+from warm_grader import LIMITS, ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
 
@@ -58,18 +58,26 @@ def end_soon(pids: set[int]) -> bool:
 
 
 def _gone(pids: set[int]) -> bool:
-    return not any(Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" for pid in pids)
+    return not any(_runs(pid) for pid in pids)
 
 
-def test_a_run_that_is_killed_leaves_no_process_and_is_resumed(tiny: TinyClass) -> None:
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_control_c_ends_a_run_at_once_and_the_same_command_goes_on(tiny: TinyClass) -> None:
     tiny.hand_in("zoe", SLOW)
-    killed = start(tiny)
-    wait_until(lambda: len(tiny.reports()) == 3, killed)
-    workers = below(killed.pid)
-    assert workers
-    killed.kill()
-    killed.communicate()
-    assert end_soon(workers)
+    stopped = start(tiny)
+    wait_until(lambda: len(tiny.reports()) == 3, stopped)
+    processes = below(stopped.pid)
+    os.killpg(stopped.pid, signal.SIGINT)  # as a terminal does
+    out, err = stopped.communicate(timeout=LIMITS.submission_seconds / 2)
+    assert (stopped.returncode, err) == (130, "")
+    assert "Stopped. What was graded is kept; the same command goes on from here." in out
+    assert end_soon(processes)
 
     kept = tiny.files()
     tiny.hand_in("zoe", (ROOT / "reference_solutions" / "attention.py").read_text())
@@ -83,14 +91,18 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed(tiny: TinyClass) 
     assert (tiny.results / "class_report.html").is_file()
 
 
-def test_control_c_ends_a_run_at_once_with_a_sentence(tiny: TinyClass) -> None:
-    tiny.hand_in("zoe", SLOW)
-    process = start(tiny)
-    wait_until(lambda: len(tiny.reports()) == 3, process)
-    workers = below(process.pid)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=8)
-    assert process.returncode == 130
-    assert "Stopped. What was graded is kept; the same command goes on from here." in out
-    assert err == ""
-    assert end_soon(workers)
+def test_a_run_that_is_killed_leaves_no_process_and_is_resumed(tiny: TinyClass, inline: InlineExecutor) -> None:
+    (tiny.submissions / "aaa").mkdir()  # missing: a report that is there before the first worker
+    killed = start(tiny)
+    wait_until(tiny.reports, killed)
+    processes = below(killed.pid)
+    killed.kill()
+    killed.communicate()
+    assert len(processes) > 1
+    assert end_soon(processes)
+
+    kept = tiny.files()
+    assert tiny.grade("--assignment", "01") == 0
+    assert all(tiny.files()[name] == content for name, content in kept.items())
+    assert {student for student, _ in tiny.reports()} == {"aaa", "ann", "bob", "cem"}
+    assert "aaa" not in inline.submitted

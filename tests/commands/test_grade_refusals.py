@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from tiny_class import COURSE, ZEROS, InlineExecutor, TinyClass
+from warm_grader import sandbox_mode, warm_grader
 
-from autograder.commands import grade as grade_command
-from autograder.grading import jobs
-from autograder.grading.grade import Grader
-from autograder.sandbox import zygote as zygote_module
+from autograder.hidden_tests.rules import rules_of
+from autograder.reports.model import Isolation
+from autograder.sandbox import probe
+from autograder.sandbox.errors import SandboxError
 
 
 def refused(tiny: TinyClass, capsys: Any, *more: str, **options: str) -> str:
@@ -186,27 +187,20 @@ def test_a_foreign_gradebook_is_left_alone_and_the_grades_are_kept(tiny: TinyCla
     assert (tiny.results / "grades.csv").is_file()
 
 
-def test_a_locked_gradebook_costs_no_grade(tiny: TinyClass, inline: InlineExecutor, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_gradebook_costs_no_grade(tiny: TinyClass, inline: InlineExecutor, capsys: Any) -> None:
     pytest.importorskip("nbgrader")
-    from autograder.gradebook import database
-
     path = tiny.folder / "gradebook.db"
-    assert tiny.grade("--assignment", "01", gradebook=f"sqlite:///{path}") == 0
+    url = f"sqlite:///{path}?timeout=0.2"  # for how long a lock is waited for
+    assert tiny.grade("--assignment", "01", gradebook=url) == 0
     tiny.hand_in("ann", ZEROS + "\n# new\n")
-    for name in ("LOCK_SECONDS", "_LOCK_SECONDS", "_BUSY_SECONDS"):
-        if hasattr(database, name):
-            monkeypatch.setattr(database, name, 0.2)
     capsys.readouterr()
-    locking = sqlite3.connect(path, isolation_level=None)
-    locking.execute("begin exclusive")
-    try:
-        assert tiny.grade("--assignment", "01", gradebook=f"sqlite:///{path}") == 1
-    finally:
-        locking.execute("rollback")
-        locking.close()
-    assert "gradebook.db" in capsys.readouterr().out
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        assert tiny.grade("--assignment", "01", gradebook=url) == 1
+        other.execute("rollback")
+    assert "another program holds it" in " ".join(capsys.readouterr().out.split())
     assert tiny.reports()["ann", "01_attention"]["attempt"] == 2
-    assert tiny.grade("--assignment", "01", gradebook=f"sqlite:///{path}") == 0
+    assert tiny.grade("--assignment", "01", gradebook=url) == 0
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://nobody@127.0.0.1:1/none", "sqlite:////nowhere/at/all/gradebook.db"])
@@ -219,32 +213,35 @@ def test_a_gradebook_that_cannot_be_reached_costs_no_grade(tiny: TinyClass, inli
     assert len(tiny.reports()) == 3
 
 
-@pytest.fixture
-def own_grader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Grader]:
-    with Grader() as grader:
-        monkeypatch.setattr(jobs, "_grader", grader)
-        yield grader
-
-
 def test_without_isolation_nothing_is_graded_and_the_message_says_what_is_missing(
-    tiny: TinyClass, inline: InlineExecutor, own_grader: Grader, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyClass, inline: InlineExecutor, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zygote_module.probe, "open_doors", lambda _stream: [zygote_module.probe.DOORS["network"]])
+    def none_here(_mode: str, _rules: object) -> None:
+        raise SandboxError(probe.advice([probe.DOORS["network"]]))
+
+    monkeypatch.setattr(warm_grader()._zygotes, "of", none_here)
     assert tiny.grade("--assignment", "01", sandbox="require") == 2
     message = capsys.readouterr().err
     for words in ("--sandbox require", "no network", "autograder doctor", "--sandbox best"):
         assert words in message
+    assert "Traceback" not in message
     assert {student for student, _ in tiny.reports()} <= {"cem"}  # who handed nothing in
 
 
-def test_a_sandbox_that_is_off_is_said_at_the_end_and_in_every_report(
-    tiny: TinyClass, inline: InlineExecutor, own_grader: Grader, capsys: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("mode", "missing", "words"),
+    [("off", (), "The sandbox was off"), ("best", ("seccomp (this system has none)",), "could not give: seccomp")],
+)
+def test_weaker_isolation_is_said_at_the_end_and_in_every_report(
+    tiny: TinyClass, inline: InlineExecutor, capsys: Any, monkeypatch: pytest.MonkeyPatch, mode: str, missing: tuple[str, ...], words: str
 ) -> None:
-    monkeypatch.setattr(own_grader, "_diagnostician", lambda _name: type("None", (), {"diagnose": lambda self, failures: {}})())
-    assert tiny.grade("--assignment", "01", sandbox="off") == 0
-    assert {report["sandbox"]["mode"] for report in tiny.reports().values()} == {"off"}
-    assert tiny.reports()["ann", "01_attention"]["sandbox"]["layers"] == ["process", "rlimits"]
-    assert "The sandbox was off" in capsys.readouterr().out
+    zygote = warm_grader()._zygotes.of(sandbox_mode(), rules_of("attention"))
+    monkeypatch.setattr(zygote, "isolation", Isolation(mode, ("process", "rlimits"), missing))
+    monkeypatch.setattr(warm_grader()._zygotes, "of", lambda _mode, _rules: zygote)
+    assert tiny.grade("--assignment", "01", sandbox=mode) == 0
+    assert {report["sandbox"]["mode"] for report in tiny.reports().values()} == {mode}
+    assert tiny.reports()["ann", "01_attention"]["sandbox"] == {"mode": mode, "layers": ["process", "rlimits"], "missing": list(missing)}
+    assert words in " ".join(capsys.readouterr().out.split())
     assert "process+rlimits" in (tiny.results / "grades.csv").read_text()
 
 
@@ -254,4 +251,3 @@ def test_a_mistake_in_the_command_line_is_explained(tiny: TinyClass, capsys: Any
             tiny.grade(*more)
         assert caught.value.code == 2
         assert more[0] in capsys.readouterr().err
-    assert grade_command.EXIT_OK == 0

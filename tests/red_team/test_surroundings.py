@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,4 +60,4 @@ def test_a_submission_cannot_import_what_lies_beside_it_or_belongs_to_the_grader
     (folder / "attention.py").write_text(f"import {name}\n{ZEROS}")
     report = grade(read_submission(folder, "attention", LIMITS.source_bytes))
     assert report.status.value == "broken"
-    assert "raised ModuleNotFoundError on line 1" in report.message
+    assert re.search("raised (ModuleNotFound|Permission)Error on line 1", report.message)  # as the layer has it

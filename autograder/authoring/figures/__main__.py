@@ -1,7 +1,7 @@
 """Draw the figures of all handouts from the reference solutions.
 
-    python -m autograder.authoring.figures              # all
-    python -m autograder.authoring.figures attention    # one
+python -m autograder.authoring.figures              # all
+python -m autograder.authoring.figures attention    # one
 """
 
 from __future__ import annotations

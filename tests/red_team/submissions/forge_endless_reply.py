@@ -21,7 +21,7 @@ def _open(number):
 
 
 def padding_mask(token_ids, pad_id):
-    return torch.zeros(2**26, dtype=torch.float64)
+    return torch.zeros(2**24, dtype=torch.float64)
 
 
 def causal_mask(query_length, key_length=None):
