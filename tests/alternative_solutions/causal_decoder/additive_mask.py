@@ -1,0 +1,106 @@
+"""nn.MultiheadAttention with one additive mask of zeros and −∞ for each head, causal and padding together."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class DecoderBlock(nn.Module):
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+        cross_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_heads < 1 or d_model % num_heads != 0:
+            raise ValueError(f"num_heads must be >= 1 and divide d_model, got d_model={d_model}, num_heads={num_heads}")
+        if activation not in ("relu", "gelu"):
+            raise ValueError(f'activation must be "relu" or "gelu", got {activation!r}')
+        self.activation = activation
+        self.norm_first = norm_first
+        self.self_attention = nn.MultiheadAttention(d_model, num_heads, batch_first=True)
+        self.norm1 = nn.LayerNorm(d_model)
+        self.cross_attention = nn.MultiheadAttention(d_model, num_heads, batch_first=True) if cross_attention else None
+        if cross_attention:
+            self.norm2 = nn.LayerNorm(d_model)
+        self.linear1 = nn.Linear(d_model, d_ff)
+        self.linear2 = nn.Linear(d_ff, d_model)
+        self.norm3 = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def attend(self, layer, query, source, hidden):
+        if hidden is None:
+            return layer(query, source, source, need_weights=False)[0]
+        hidden = hidden.expand(query.size(0), query.size(1), source.size(1)).repeat_interleave(layer.num_heads, 0)
+        mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill(hidden, float("-inf"))
+        return layer(query, source, source, attn_mask=mask, need_weights=False)[0]
+
+    def forward(self, x, memory=None, padding_mask=None, memory_padding_mask=None):
+        if (memory is None) != (self.cross_attention is None):
+            raise ValueError("a memory is needed with cross-attention, and only then")
+        for name, mask, given in (("padding_mask", padding_mask, x), ("memory_padding_mask", memory_padding_mask, memory)):
+            if mask is not None and (given is None or mask.shape != given.shape[:2]):
+                raise ValueError(f"{name} has shape {tuple(mask.shape)} and does not fit")
+        future = torch.ones(x.size(1), x.size(1), dtype=torch.bool).triu(1)[None]
+        hidden = future if padding_mask is None else future | padding_mask[:, None]
+        hidden_memory = None if memory_padding_mask is None else memory_padding_mask[:, None]
+
+        def attend_self(y):
+            return self.attend(self.self_attention, y, y, hidden)
+
+        def attend_cross(y):
+            return self.attend(self.cross_attention, y, memory, hidden_memory)
+
+        def feed(y):
+            activate = F.relu if self.activation == "relu" else F.gelu
+            return self.linear2(self.dropout(activate(self.linear1(y))))
+
+        for norm, attention in ((self.norm1, attend_self), (getattr(self, "norm2", None), attend_cross), (self.norm3, feed)):
+            if norm is not None:
+                x = x + self.dropout(attention(norm(x))) if self.norm_first else norm(x + self.dropout(attention(x)))
+        return x
+
+
+class CausalLM(nn.Module):
+    def __init__(
+        self,
+        vocab_size: int,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        num_layers: int,
+        max_len: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+    ) -> None:
+        super().__init__()
+        self.max_len = max_len
+        self.embedding = nn.Embedding(vocab_size, d_model)
+        self.position_embedding = nn.Embedding(max_len, d_model)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            DecoderBlock(d_model, num_heads, d_ff, activation, dropout, norm_first, cross_attention=False) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(d_model) if norm_first else None
+
+    def forward(self, token_ids):
+        try:
+            _, length = token_ids.shape
+        except ValueError:
+            raise ValueError(f"token_ids is {token_ids.dim()}-D, it must be 2-D") from None
+        if length > self.max_len:
+            raise ValueError(f"{length} tokens are more than {self.max_len}")
+        positions = torch.arange(length).expand_as(token_ids)
+        x = self.dropout(F.embedding(token_ids, self.embedding.weight) + self.position_embedding(positions))
+        for layer in self.layers:
+            x = layer(x, padding_mask=torch.zeros(token_ids.shape, dtype=torch.bool))
+        x = x if self.norm is None else self.norm(x)
+        return torch.einsum("ble,ve->blv", x, self.embedding.weight)

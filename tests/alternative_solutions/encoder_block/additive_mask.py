@@ -1,0 +1,97 @@
+"""Adds the most negative number to hidden scores, and takes the weights of sequences without keys away after the softmax."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, d_model: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        if d_model < 1:
+            raise ValueError(f"d_model must be >= 1, got {d_model}")
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        deviation = x - x.mean(dim=-1, keepdim=True)
+        length = torch.linalg.vector_norm(deviation, dim=-1, keepdim=True)
+        return deviation / torch.sqrt(length**2 / x.size(-1) + self.eps) * self.weight + self.bias
+
+
+class FeedForward(nn.Module):
+    def __init__(self, d_model: int, d_ff: int, activation: str = "relu", dropout: float = 0.0) -> None:
+        super().__init__()
+        if activation not in ("relu", "gelu"):
+            raise ValueError(f'activation must be "relu" or "gelu", got {activation!r}')
+        if not 0.0 <= dropout <= 1.0:
+            raise ValueError(f"dropout must be in [0, 1], got {dropout}")
+        self.activation = activation
+        self.linear1 = nn.Linear(d_model, d_ff)
+        self.linear2 = nn.Linear(d_ff, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(getattr(F, self.activation)(self.linear1(x))))
+
+
+class EncoderBlock(nn.Module):
+    def __init__(self, d_model: int, num_heads: int, d_ff: int, activation: str = "relu", dropout: float = 0.0, norm_first: bool = False) -> None:
+        super().__init__()
+        if num_heads < 1 or d_model % num_heads != 0:
+            raise ValueError(f"num_heads must be >= 1 and divide d_model, got d_model={d_model}, num_heads={num_heads}")
+        self.norm_first = norm_first
+        self.self_attention = nn.MultiheadAttention(d_model, num_heads, dropout=dropout, batch_first=True)
+        self.feed_forward = FeedForward(d_model, d_ff, activation, dropout)
+        self.norm1 = LayerNorm(d_model)
+        self.norm2 = LayerNorm(d_model)
+        self.dropout1 = nn.Dropout(dropout)
+        self.dropout2 = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        if self.norm_first:
+            x = x + self.dropout1(self.attend(self.norm1(x), padding_mask))
+            return x + self.dropout2(self.feed_forward(self.norm2(x)))
+        x = self.norm1(x + self.dropout1(self.attend(x, padding_mask)))
+        return self.norm2(x + self.dropout2(self.feed_forward(x)))
+
+    def attend(self, x: Tensor, padding_mask: Tensor | None) -> Tensor:
+        layer = self.self_attention
+        batch, length, d_model = x.shape
+        projected = nn.functional.linear(x, layer.in_proj_weight, layer.in_proj_bias)
+        q, k, v = projected.view(batch, length, 3, layer.num_heads, layer.head_dim).permute(2, 0, 3, 1, 4)
+        scores = (q * layer.head_dim**-0.5) @ k.mT
+        if padding_mask is None:
+            weights = scores.softmax(dim=-1)
+        else:
+            hidden = padding_mask.view(batch, 1, 1, length)
+            scores = torch.where(hidden, torch.finfo(x.dtype).min, scores)
+            weights = scores.softmax(dim=-1) * (~hidden.all(dim=-1, keepdim=True)).to(x.dtype)
+        weights = nn.functional.dropout(weights, layer.dropout, self.training)
+        return layer.out_proj((weights @ v).transpose(1, 2).reshape(batch, length, d_model))
+
+
+class Encoder(nn.Module):
+    def __init__(
+        self,
+        num_layers: int,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+    ) -> None:
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be >= 1, got {num_layers}")
+        self.layers = nn.ModuleList(EncoderBlock(d_model, num_heads, d_ff, activation, dropout, norm_first) for _ in range(num_layers))
+        self.norm = LayerNorm(d_model) if norm_first else None
+
+    def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, padding_mask)
+        return x if self.norm is None else self.norm(x)
