@@ -126,7 +126,7 @@ class Service:
         args = decoder.decode(request["args"])
         kwargs = decoder.decode(request["kwargs"])
         inputs = decoder.tensors
-        versions = [tensor._version for tensor in inputs]
+        versions = [_state_of(tensor) for tensor in inputs]
         before = bytes(self.payload)
         try:
             with torch.set_grad_enabled(bool(request["grad"])):
@@ -169,13 +169,13 @@ class Service:
             return action()
 
     def _note_changes(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], specs: list[Any], inputs: list[Tensor], versions: list[int], before: bytes
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], specs: list[Any], inputs: list[Tensor], versions: list[tuple[int, int]], before: bytes
     ) -> None:
         """Inputs lie in the message's own bytes, gaps between strided elements included: one comparison tells whether any changed."""
         touched = self.payload != before
         for spec, tensor, version in zip(specs, inputs, versions, strict=True):
             part = slice(spec["offset"], spec["offset"] + spec["length"])
-            if tensor._version != version or (touched and self.payload[part] != before[part]):
+            if _state_of(tensor) != version or (touched and self.payload[part] != before[part]):
                 self.changed.append(_argument_name(tensor, args, kwargs))
 
     def _encode_object(self, value: Any) -> dict[str, Any]:
@@ -209,6 +209,11 @@ class Service:
         except BaseException:
             text = ""
         return {"types": names, "text": text.encode("utf-8", "replace").decode(), "line": line}
+
+
+def _state_of(tensor: Tensor) -> tuple[int, int]:
+    """Changes when a tensor is written to, and when `.data` gives it other memory."""
+    return tensor._version, tensor.data_ptr()
 
 
 def _argument_name(tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
