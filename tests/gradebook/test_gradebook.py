@@ -210,7 +210,7 @@ def test_nbgrader_export_works_on_it(write, database, tmp_path: Path, make_repor
     write(make_report(submitted_at=LATE), make_report(student="ben"))
     program = Path(sys.executable).parent / "nbgrader"
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "JUPYTER_CONFIG_DIR": str(tmp_path), "IPYTHONDIR": str(tmp_path)}
-    subprocess.run([program, "export", "--to", "out.csv"], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60)
+    subprocess.run([program, "export", "--to", "out.csv"], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert len(lines) == 3
     assert "01_attention,2026-10-05 23:59:00,2026-10-07 00:00:00,ann,,,,12.0,4.0,8.0,20.0" in lines
