@@ -1,4 +1,4 @@
-"""Put one known solution through everything that proves a suite: graded as a student's, and measured over several seeds."""
+"""Put one known solution through everything that proves a suite: measured over several seeds, and graded as a student's."""
 
 from __future__ import annotations
 
@@ -27,22 +27,28 @@ class Margins:
 
 
 @dataclass(frozen=True)
-class Examination:
-    """report: as a student would get it. failed: for each further seed the tests that did not pass. margins: by test, over all seeds."""
+class Measured:
+    """failed: for each seed the tests that did not pass. margins: by test, over all seeds."""
 
-    solution: str
-    report: Report
     failed: tuple[frozenset[str], ...]
     margins: Mapping[str, Margins]
 
 
-def examine(solution: str, task: Task, seeds: tuple[str, ...]) -> Examination:
-    """Grade `task` in its sandbox, then run the suite on it in this process once for each seed. Only for the course's own code."""
-    global _grader
-    if _grader is None:
-        _grader = Grader()
-    report = _grader.grade(task)
-    suite = _grader.suite(task.name)
+@dataclass(frozen=True)
+class Examination(Measured):
+    """report: as a student would get it."""
+
+    report: Report
+
+
+def grade(task: Task) -> Report:
+    """Grade `task` in its sandbox."""
+    return _warm_grader().grade(task)
+
+
+def measure(task: Task, seeds: tuple[str, ...]) -> Measured:
+    """Run the suite on `task` in this process once for each seed, costly tests left out. Only for the course's own code."""
+    suite = _warm_grader().suite(task.name)
     module = LocalSubmission(_module(task.name, task.reading.text))
     failed = []
     margins: dict[str, Margins] = {}
@@ -56,7 +62,14 @@ def examine(solution: str, task: Task, seeds: tuple[str, ...]) -> Examination:
                 margins[test.id] = _widened(margins.get(test.id, Margins()), comparisons)
                 comparisons.clear()
         failed.append(frozenset(missed))
-    return Examination(solution, report, tuple(failed), margins)
+    return Measured(tuple(failed), margins)
+
+
+def _warm_grader() -> Grader:
+    global _grader
+    if _grader is None:
+        _grader = Grader()
+    return _grader
 
 
 def _widened(margins: Margins, comparisons: list[Comparison]) -> Margins:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-from autograder.authoring.examine import Examination, examine
+from autograder.authoring.examine import Examination, Measured, grade, measure
 from autograder.authoring.generate import GenerateError, stale
 from autograder.authoring.kill_matrix import kill_matrix_markdown
 from autograder.authoring.stubs import stub_source
@@ -24,13 +25,13 @@ from autograder.course.course import Assignment, Course, load_course
 from autograder.grading.jobs import local_executor
 from autograder.grading.paths import REFERENCES, REPOSITORY
 from autograder.grading.task import Task
-from autograder.misconceptions.bank import Misconception, load_bank
+from autograder.misconceptions.bank import KILLS, Misconception, kills_text, load_bank, load_kills
 from autograder.reports.model import Status
 from autograder.submissions.read import Reading
 
 ALTERNATIVES = REPOSITORY / "tests" / "alternative_solutions"
 KILL_MATRICES = REPOSITORY / "docs" / "kill_matrix"
-_SEEDS = ("first", "second", "third")
+SEEDS = ("first", "second", "third")
 _FACTOR = 8.0  # between the worst correct error, the bound and the smallest wrong error
 # Bounds that follow from float32's own rounding of angles, and from a measured worst case: the correct error is known to be nearer.
 _NEARER = {"table": 3.0, "low precision": 2.0}
@@ -56,7 +57,9 @@ def verify_course(course_path: Path, names: Sequence[str], jobs: int | None, *, 
     assignments = [course.find(name) for name in names] or list(course.assignments)
     with Progress(*Progress.get_default_columns(), console=console, transient=True, disable=not console.is_terminal) as bar:
         line = bar.add_task("Verifying")
-        found = examine_all(course, assignments, jobs, lambda done, total: bar.update(line, completed=done, total=total))
+        found = examine_all(
+            course, assignments, jobs, lambda done, total: bar.update(line, completed=done, total=total), seeds=SEEDS, write_kills=write_docs
+        )
     sound = True
     for assignment in assignments:
         proof = judge(course, assignment, found[assignment.name])
@@ -74,21 +77,54 @@ def verify_course(course_path: Path, names: Sequence[str], jobs: int | None, *, 
 
 
 def examine_all(
-    course: Course, assignments: Sequence[Assignment], jobs: int | None, progress: Callable[[int, int], None]
+    course: Course,
+    assignments: Sequence[Assignment],
+    jobs: int | None,
+    progress: Callable[[int, int], None],
+    *,
+    seeds: tuple[str, ...] = SEEDS,
+    write_kills: bool = False,
 ) -> dict[str, dict[str, Examination]]:
-    """Every known solution of each assignment examined: {"attention": {"reference": …, "stub": …, "right: terse": …, "wrong: no-scale": …}}."""
+    """Every known solution of each assignment examined: {"attention": {"reference": …, "stub": …, "right: terse": …, "wrong: no-scale": …}}.
+
+    First measured, which tells what each misconception fails; then graded, which looks that up to name it. `write_kills` keeps it.
+    """
+    tasks = {
+        (assignment.name, title): _task(course, assignment, source) for assignment in assignments for title, source in _solutions(assignment).items()
+    }
+    total = 2 * len(tasks)
     found: dict[str, dict[str, Examination]] = {assignment.name: {} for assignment in assignments}
     with local_executor(jobs or os.cpu_count() or 1) as executor:
-        waiting = {
-            executor.submit(examine, title, _task(course, assignment, source), _SEEDS): (assignment.name, title)
-            for assignment in assignments
-            for title, source in _solutions(assignment).items()
-        }
-        for done, future in enumerate(as_completed(waiting), 1):
-            name, title = waiting[future]
-            found[name][title] = future.result()
-            progress(done, len(waiting))
+        measured = _for_each(executor, tasks, lambda task: (measure, task, seeds), lambda done: progress(done, total))
+        if write_kills:
+            for assignment in assignments:
+                _write_kills(assignment.name, {title: entry for (name, title), entry in measured.items() if name == assignment.name})
+        graded = _for_each(executor, tasks, lambda task: (grade, task), lambda done: progress(len(tasks) + done, total))
+    for (name, title), entry in measured.items():
+        found[name][title] = Examination(entry.failed, entry.margins, graded[name, title])
     return found
+
+
+def _for_each(
+    executor: Executor, tasks: Mapping[tuple[str, str], Task], call: Callable[[Task], tuple[Any, ...]], progress: Callable[[int], None]
+) -> dict[tuple[str, str], Any]:
+    waiting = {executor.submit(*call(task)): key for key, task in tasks.items()}
+    found = {}
+    for done, future in enumerate(as_completed(waiting), 1):
+        found[waiting[future]] = future.result()
+        progress(done)
+    return found
+
+
+def kills_of(found: Mapping[str, Measured]) -> dict[str, frozenset[str]]:
+    """By misconception, the tests that did not pass for one seed or another."""
+    wrong = {title.removeprefix("wrong: "): entry for title, entry in found.items() if title.startswith("wrong: ")}
+    return {name: frozenset().union(*entry.failed) for name, entry in wrong.items()}
+
+
+def _write_kills(name: str, found: Mapping[str, Measured]) -> None:
+    KILLS.mkdir(exist_ok=True)
+    (KILLS / f"{name}.json").write_text(kills_text(kills_of(found)), encoding="utf-8")
 
 
 def judge(course: Course, assignment: Assignment, found: dict[str, Examination]) -> Proof:
@@ -111,6 +147,7 @@ def judge(course: Course, assignment: Assignment, found: dict[str, Examination])
     for entry in bank:
         problems += _problems_of_wrong(entry.name, proof.wrong[entry.name])
     problems += _problems_of_margins(proof)
+    problems += _problems_of_kills(assignment.name, found)
     return proof
 
 
@@ -175,6 +212,13 @@ def _problems_of_margins(proof: Proof) -> list[str]:
     return problems
 
 
+def _problems_of_kills(name: str, found: Mapping[str, Examination]) -> list[str]:
+    known, measured = load_kills(name), kills_of(found)
+    if known.keys() == measured.keys() and all(tests <= known[entry] for entry, tests in measured.items()):
+        return []
+    return [f"autograder/misconceptions/kills/{name}.json is out of step with the suite: run `make verify A={name}`"]
+
+
 def _drift(repository: Path) -> list[str]:
     try:
         return [f"{path} is out of step with its reference: run `make generate`" for path in stale(repository)]
@@ -194,7 +238,7 @@ def _show(console: Console, proof: Proof) -> None:
             f"{sum(1 for entry in proof.right.values() if entry.report.score == entry.report.max_score)} of {len(proof.right)} with full marks",
         ),
         ("misconceptions", f"{failed} of {len(proof.wrong)} fail, {named} named"),
-        ("seeds", f"{1 + len(_SEEDS)}, one of them in the sandbox"),
+        ("seeds", f"{1 + len(proof.reference.failed)}, one of them in the sandbox"),
     ):
         console.print(f"  {title:16}{value}", highlight=False)
     width = max((len(name) for name in proof.wrong), default=0)

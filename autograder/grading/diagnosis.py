@@ -30,11 +30,12 @@ class Failure:
 class Diagnostician:
     """The misconceptions of one assignment, ready to be replayed. They are the course's own code and run in this process."""
 
-    def __init__(self, suite: Suite, bank: tuple[Misconception, ...], reference_source: str) -> None:
+    def __init__(self, suite: Suite, bank: tuple[Misconception, ...], reference_source: str, kills: Mapping[str, frozenset[str]]) -> None:
         self._suite = suite
         self._bank = bank
         self._variants = [LocalSubmission(_module(suite.name, index, entry.apply(reference_source))) for index, entry in enumerate(bank)]
-        self._failed_by: dict[int, frozenset[str]] = {}
+        every_test = frozenset(test.id for test in suite.manifest)
+        self._failed_by = [kills.get(entry.name, every_test) for entry in bank]
 
     def diagnose(self, failures: list[Failure]) -> Mapping[str, Diagnosis]:
         """The misconception shown by each failed test, where one is; a mistake that explains more of the failures goes first."""
@@ -46,18 +47,12 @@ class Diagnostician:
             most = [index for index in found if explained[index] == max(explained[other] for other in found)]
             if most:
                 # Among mistakes that explain as much, the one that would break least of what the submission does right.
-                best = most[0] if len(most) == 1 else min(most, key=lambda index: len(self._tests_failed_by(index) - failed))
+                best = most[0] if len(most) == 1 else min(most, key=lambda index: len(self._failed_by[index] - failed))
                 named[test_id] = Diagnosis(self._bank[best].name, self._bank[best].says)
         return named
 
-    def _tests_failed_by(self, index: int) -> frozenset[str]:
-        if index not in self._failed_by:
-            outcomes = self._suite.run(self._variants[index], lambda _test_id: 0)
-            self._failed_by[index] = frozenset(test.id for test, finished in outcomes if finished is None or finished.raised is not None)
-        return self._failed_by[index]
-
     def _shows(self, failure: Failure, index: int) -> bool:
-        if not failure.transcript.answers:
+        if not failure.transcript.answers or failure.test_id not in self._failed_by[index]:
             return False
         variant = self._variants[index]
         rehearsal = Rehearsal(failure.transcript)

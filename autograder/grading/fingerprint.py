@@ -23,8 +23,9 @@ _GRADER_FILES = ("misconceptions/bank.py", "reports/model.py")
 def suite_sha256(name: str, hidden_tests: Path = HIDDEN_TESTS, references: Path = REFERENCES) -> str:
     """Of the hidden tests, what they share, the reference and the misconceptions of one assignment."""
     shared = [path for path in hidden_tests.glob("*.py") if not path.name.startswith("test_")]
-    bank = REPOSITORY / "autograder" / "misconceptions" / f"{name}.py"
-    return _of_files([hidden_tests / f"test_{name}.py", references / f"{name}.py", bank, *shared])
+    banks = REPOSITORY / "autograder" / "misconceptions"
+    own = (hidden_tests / f"test_{name}.py", references / f"{name}.py", banks / f"{name}.py", banks / "kills" / f"{name}.json")
+    return _of_files([*own, *shared])
 
 
 @cache

@@ -26,7 +26,7 @@ from autograder.grading.task import Task
 from autograder.grading.worker_link import Source, WorkerLink, short_name
 from autograder.grading.zygotes import Zygotes
 from autograder.hidden_tests.rules import rules_of
-from autograder.misconceptions.bank import load_bank
+from autograder.misconceptions.bank import load_bank, load_kills
 from autograder.reports.model import Diagnosis, Isolation, Outcome, Report, Status, TestResult
 from autograder.sandbox.errors import ZygoteDiedError
 
@@ -178,7 +178,7 @@ class Grader:
     def _diagnostician(self, name: str) -> Diagnostician:
         if name not in self._diagnosticians:
             reference = (self._references / f"{name}.py").read_text(encoding="utf-8")
-            self._diagnosticians[name] = Diagnostician(self.suite(name), load_bank(name), reference)
+            self._diagnosticians[name] = Diagnostician(self.suite(name), load_bank(name), reference, load_kills(name))
         return self._diagnosticians[name]
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+KILLS = Path(__file__).with_name("kills")
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,19 @@ def load_bank(name: str) -> tuple[Misconception, ...]:
     if len(set(names)) != len(names):
         raise ValueError(f"misconceptions of {name}: two have the same name")
     return bank
+
+
+def load_kills(name: str) -> Mapping[str, frozenset[str]]:
+    """For each misconception of an assignment the hidden tests that do not pass with it, as `make verify` measured them.
+
+    Only these can show the mistake, so that no other replay is needed. A misconception that was never measured is absent.
+    """
+    path = KILLS / f"{name}.json"
+    if not path.is_file():
+        return {}
+    return {entry: frozenset(tests) for entry, tests in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def kills_text(kills: Mapping[str, frozenset[str]]) -> str:
+    """What `load_kills` reads; the same kills give the same bytes."""
+    return json.dumps({entry: sorted(tests) for entry, tests in kills.items()}, indent=1, sort_keys=True) + "\n"
