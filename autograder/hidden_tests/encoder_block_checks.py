@@ -72,6 +72,12 @@ def loaded(module: Any, state: Mapping[str, Tensor]) -> Any:
     return module
 
 
+def _other_than_default(activation: str, dropout: float, norm_first: bool) -> dict[str, Any]:
+    """Options as a caller writes them: what is the default anyway is left out."""
+    options = {"activation": (activation, "relu"), "dropout": (dropout, 0.0), "norm_first": (norm_first, False)}
+    return {name: value for name, (value, default) in options.items() if value != default}
+
+
 class Block:
     """One EncoderBlock of the submission with random weights (unless `state` says which), beside its own parts with the same ones."""
 
@@ -91,7 +97,7 @@ class Block:
     ) -> None:
         self._submission, self._tensors = submission, tensors
         self.num_heads, self.d_ff, self.activation, self.norm_first = num_heads, d_ff, activation, norm_first
-        self.module = submission.EncoderBlock(d_model, num_heads, d_ff, activation=activation, dropout=dropout, norm_first=norm_first)
+        self.module = submission.EncoderBlock(d_model, num_heads, d_ff, **_other_than_default(activation, dropout, norm_first))
         self.load(block_state(tensors, d_model, d_ff, dtype) if state is None else state)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -148,15 +154,19 @@ class Stack:
     ) -> None:
         self._submission, self._tensors = submission, tensors
         self.num_layers, self.d_model, self.norm_first, self.dtype = num_layers, d_model, norm_first, dtype
-        self.module = submission.Encoder(num_layers, d_model, num_heads, d_ff, activation=activation, dropout=dropout, norm_first=norm_first)
+        self.module = submission.Encoder(num_layers, d_model, num_heads, d_ff, **_other_than_default(activation, dropout, norm_first))
         self._sizes: tuple[int, int, int] = (d_model, num_heads, d_ff)
         self._options: dict[str, Any] = {"activation": activation, "norm_first": norm_first}
-        self.state: dict[str, Tensor] = {}
+        state: dict[str, Tensor] = {}
         for i in range(num_layers):
-            self.state |= {f"layers.{i}.{name}": value for name, value in block_state(tensors, d_model, d_ff, dtype).items()}
+            state |= {f"layers.{i}.{name}": value for name, value in block_state(tensors, d_model, d_ff, dtype).items()}
         if norm_first:
-            self.state |= {f"norm.{name}": value for name, value in norm_state(tensors, d_model, dtype).items()}
-        loaded(self.module, self.state)
+            state |= {f"norm.{name}": value for name, value in norm_state(tensors, d_model, dtype).items()}
+        self.load(state)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        self.state = dict(state)
+        loaded(self.module, state)
 
     def run(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
         result = self.module(x) if padding is None else self.module(x, padding)
@@ -166,7 +176,11 @@ class Stack:
         for i in range(self.num_layers):
             state = naive.part(self.state, f"layers.{i}")
             x = Block(self._submission, self._tensors, *self._sizes, state=state, **self._options).run(x, padding)
-        return _whole(loaded(self._submission.LayerNorm(self.d_model), naive.part(self.state, "norm")))(x) if self.norm_first else x
+        return self.norm()(x) if self.norm_first else x
+
+    def norm(self) -> naive.Layer:
+        """The submission's own LayerNorm with the weights of the last norm."""
+        return _whole(loaded(self._submission.LayerNorm(self.d_model), naive.part(self.state, "norm")))
 
     def check(self, x: Tensor, padding: Tensor | None = None, *, when: str = "", hint: str | None = None) -> None:
         result, expected = self.run(x, padding), self.expected(x, padding)
@@ -187,9 +201,9 @@ def _whole(part: Any) -> naive.Layer:
 
 def require_attention(run: Any, tensors: Tensors, d_model: int, dtype: torch.dtype) -> None:
     """Fail unless a position's output depends on the other position: what a mask hides, and what a call remembers, means nothing otherwise."""
-    x = tensors.normal((1, 2, d_model), dtype=dtype)
-    other = torch.stack([x[:, 0], tensors.normal((1, d_model), dtype=dtype)], dim=1)
-    moved = float((run(other) - run(x)).detach()[:, 0].abs().max())
+    first, second, other = tensors.normal((3, d_model), dtype=dtype)
+    result = run(torch.stack([torch.stack(pair) for pair in ((first, second), (first, other), (other, second))])).detach()
+    moved = max(float((result[1, 0] - result[0, 0]).abs().max()), float((result[2, 1] - result[0, 1]).abs().max()))
     require(moved > 1e-6, "a position's output does not depend on the other positions.", "Where does attention enter the sum?")
 
 
@@ -252,6 +266,34 @@ def dropout_outcomes(undropped: Tensor, given: Tensor, p: float) -> Tensor:
     """(2^E, …, E): all that undropped + dropout(given) can be, for few features E."""
     kept = torch.tensor(list(itertools.product((0.0, 1.0), repeat=given.size(-1))), dtype=given.dtype)
     return undropped + (kept * given / (1 - p)).view(-1, *[1] * (undropped.dim() - 1), given.size(-1))
+
+
+def silent(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights, but for the last layer of each sub-layer, which gives 0."""
+    return {name: torch.zeros_like(value) if "out_proj" in name or "linear2" in name else value for name, value in state.items()}
+
+
+def check_outcomes(result: Tensor, outcomes: Tensor, p: float, *, what: str, hint: str) -> None:
+    """Hold each position to the nearest of its possible outcomes (see `dropout_outcomes`), and the choices to be drawn one by one."""
+    features = result.size(-1)
+    nearest = (outcomes - result).abs().amax(dim=-1).argmin(dim=0)  # (B, L): which features were kept, as bits
+    expected = outcomes.gather(0, nearest[None, ..., None].expand(1, *nearest.shape, features))[0]
+    assert_matches(result, expected, what=what, hint=hint)
+    check_draws((nearest[..., None] >> torch.arange(features - 1, -1, -1)) % 2 == 1, p, hint)
+
+
+def check_counts(added: Tensor, given: Tensor, p: float, *, groups: int, sources: int, of: str, hint: str, together: str) -> None:
+    """Each feature that was added is a count of what an inner dropout left of `sources` equal parts of `given`, or 0 by an outer dropout.
+
+    Features of one of the `groups` count the same parts.
+    """
+    count = (added * sources * (1 - p) ** 2 / given).unflatten(-1, (groups, -1))
+    require(float(count.max()) > 0.5, "the sub-layer adds nothing in train mode.", hint)
+    assert_matches(count, count.round(), what=f"the number of {of} that are left, counted in the block's output in train mode,", hint=hint)
+    of_group = count.amax(dim=-1, keepdim=True)
+    what = f"the number of {of} left, feature by feature,"
+    assert_matches(count, torch.where(count.round() > 0, of_group, 0.0), what=what, hint=together)
+    require(len(of_group.round().unique()) > 3, f"as many {of} are left at every position: dropout does not act on them one by one.", hint)
 
 
 def check_draws(kept: Tensor, p: float, hint: str) -> None:

@@ -59,6 +59,14 @@ _LAYER_NORM_NAMES = (
     "torch.nn.functional.layer_norm",
     "torch.layer_norm",
     "torch.native_layer_norm",
+    # With another shape these are a layer norm too, or the root and eps of one.
+    *(f"torch.nn.functional.{name}" for name in ("group_norm", "batch_norm", "instance_norm", "rms_norm")),
+    *(f"torch.{name}" for name in ("group_norm", "native_group_norm", "batch_norm", "native_batch_norm", "instance_norm", "rms_norm")),
+    *(f"torch.nn.{name}" for name in ("GroupNorm", "BatchNorm1d", "BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm")),
+)
+_NORM_OPERATORS = tuple(
+    f"aten::{name}"
+    for name in ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "batch_norm", "native_batch_norm", "instance_norm", "rms_norm")
 )
 _ENCODER_NAMES = ("torch.nn.TransformerEncoderLayer", "torch.nn.TransformerEncoder", "torch._transformer_encoder_layer_fwd")
 _DECODER_NAMES = ("torch.nn.TransformerDecoderLayer", "torch.nn.TransformerDecoder")
@@ -67,7 +75,7 @@ _FUSED_ATTENTION = ("torch.nn.functional.scaled_dot_product_attention", "torch._
 _RULES = {
     "attention": _BY_HAND,
     "multi_head_attention": _BY_HAND,
-    "encoder_block": Rules(EVERYWHERE + _LAYER_NORM_NAMES + _ENCODER_NAMES, ("aten::layer_norm", "aten::native_layer_norm")),
+    "encoder_block": Rules(EVERYWHERE + _LAYER_NORM_NAMES + _ENCODER_NAMES, _NORM_OPERATORS),
     "causal_decoder": Rules((*EVERYWHERE, *_DECODER_NAMES, _ENCODER_NAMES[0])),
     "transformer": Rules((*EVERYWHERE, "torch.nn.TransformerEncoder", "torch.nn.TransformerDecoder")),
     "flash_attention": Rules(EVERYWHERE + _FUSED_ATTENTION, _ATTENTION_OPERATORS[:-2], (*EVERYWHERE_IN_TEXT, "torch.nn.attention")),

@@ -33,8 +33,10 @@ from autograder.hidden_tests.encoder_block_checks import (
     Block,
     Stack,
     block_state,
+    check_counts,
     check_derivatives,
     check_draws,
+    check_outcomes,
     check_without_padding,
     dropout_outcomes,
     feed_forward_state,
@@ -42,6 +44,7 @@ from autograder.hidden_tests.encoder_block_checks import (
     loaded,
     mode_text,
     norm_state,
+    silent,
     torch_layer,
 )
 
@@ -189,7 +192,7 @@ def test_like_torchs_own_layer(submission: Any, tensors: Tensors) -> None:
 # Padding
 
 
-@pytest.mark.points(1.5)
+@pytest.mark.points(1)
 def test_padded_keys(submission: Any, tensors: Tensors) -> None:
     """Padding is hidden from every position: the others' results are those without it."""
     for norm_first, scale in ((NO, 1.0), (YES, 1.0), (NO, 15.0)):
@@ -285,6 +288,12 @@ def test_gradients(submission: Any, tensors: Tensors) -> None:
         block.require_attention()
         of = "a block with norm_first" if norm_first else "a block"
         check_derivatives(tensors, block.module, block.state, (2, 4, 6), of=of, hint=hint)
+    stack = Stack(submission, tensors, 2, norm_first=True)
+    x, cotangent = tensors.normal((2, 4, 6), requires_grad=True), tensors.normal((2, 4, 6))
+    found, *of_weights = gradients(stack.run(x), cotangent, [x, *stack.module.parameters()])
+    (expected,) = gradients(stack.expected(x), cotangent, [x])
+    assert_matches(found, expected, what="the gradient of x through the encoder, beside that through its blocks one by one,", hint=hint)
+    require(all(bool(gradient.any()) for gradient in of_weights), "a weight of the encoder has no gradient.", hint)
 
 
 @pytest.mark.points(0.5)
@@ -307,6 +316,17 @@ def test_feed_forward_dropout(submission: Any, tensors: Tensors) -> None:
         assert_matches(result, torch.where(kept, undropped / (1 - p), 0.0), what="what dropout leaves in train mode", hint=hint)
         check_draws(kept, p, hint)
         require(not torch.equal(result, again), "two calls in train mode drop the same values.", "Each call draws anew.")
+    # In a block: all hidden units are equal, so the result counts those that are left.
+    p, units, value = 0.5, 7, tensors.uniform((4,), low=0.5, high=1.5)
+    block = Block(submission, tensors, 4, 2, units, norm_first=True, dropout=p)
+    hidden = {"linear1.weight": torch.zeros(units, 4, dtype=torch.float64), "linear1.bias": torch.ones(units, dtype=torch.float64)}
+    hidden["linear2.weight"] = (value / units)[:, None].expand(4, units)
+    block.load(silent(block.state) | {f"feed_forward.{name}": weights for name, weights in hidden.items()})
+    block.module.train()
+    x = tensors.normal((3, 17, 4))
+    hint = "Does the block's feed-forward network know about dropout?"
+    together = "A hidden unit is dropped for all features of the result."
+    check_counts((block.run(x) - x).detach(), value, p, groups=1, sources=units, of="hidden units", hint=hint, together=together)
 
 
 @pytest.mark.points(1)
@@ -318,10 +338,8 @@ def test_residual_dropout(submission: Any, tensors: Tensors) -> None:
             block = Block(submission, tensors, 4, 2, 5, norm_first=norm_first, dropout=p)
             biases = {"attention": "self_attention.out_proj.bias", "feed_forward": "feed_forward.linear2.bias"}
             # What comes out of a sub-layer is its last bias alone, for the one that gives anything.
-            last = ("out_proj", "linear2")
-            silent = {name: torch.zeros_like(value) if any(layer in name for layer in last) else value for name, value in block.state.items()}
             given = tensors.uniform((4,), low=0.5, high=1.5)
-            block.load(silent | ({biases[giver]: given} if giver in biases else {}))
+            block.load(silent(block.state) | ({biases[giver]: given} if giver in biases else {}))
             block.module.train()
             norm1, norm2, _ = block.parts()
             x = tensors.normal((3, 17, 4))
@@ -338,39 +356,30 @@ def test_residual_dropout(submission: Any, tensors: Tensors) -> None:
                 outcomes = norm2(norm1(dropout_outcomes(x, given, p))).detach()
             else:
                 outcomes = norm2(dropout_outcomes(norm1(x).detach(), given, p)).detach()
-            nearest = (outcomes - result).abs().amax(dim=-1).argmin(dim=0)  # (B, L): which features were kept, as bits
-            expected = outcomes.gather(0, nearest[None, ..., None].expand(1, 3, 17, 4))[0]
             name = "self-attention" if giver == "attention" else "the feed-forward network"
+            what = f"the block's output in train mode{where}, where {name} gives a constant,"
             hint = "Is dropout applied to the sub-layer's result alone, before the sum, once, and are survivors divided by 1 − dropout?"
-            assert_matches(result, expected, what=f"the block's output in train mode{where}, where {name} gives a constant,", hint=hint)
-            check_draws((nearest[..., None] >> torch.arange(3, -1, -1)) % 2 == 1, p, hint)
+            check_outcomes(result, outcomes, p, what=what, hint=hint)
 
 
 @pytest.mark.points(0.5)
 def test_attention_dropout(submission: Any, tensors: Tensors) -> None:
     """In train mode dropout acts on the attention weights too."""
-    p, keys, num_heads, size = 0.5, 7, 2, 2
+    p, keys, num_heads = 0.5, 7, 2
     zeros, value = torch.zeros(12, 4, dtype=torch.float64), tensors.uniform((4,), low=0.5, high=1.5)
     block = Block(submission, tensors, 4, num_heads, 5, norm_first=True, dropout=p)
     # All keys weigh the same and have the same value, so the attention's result counts the weights that are left.
     block.load(
-        block.state
+        silent(block.state)
         | {"self_attention.in_proj_weight": zeros, "self_attention.in_proj_bias": torch.cat([torch.zeros(8, dtype=torch.float64), value])}
-        | {"self_attention.out_proj.weight": torch.eye(4, dtype=torch.float64), "self_attention.out_proj.bias": zeros[0]}
-        | {"feed_forward.linear2.weight": zeros[:4, :1].expand(4, 5), "feed_forward.linear2.bias": zeros[0]}
+        | {"self_attention.out_proj.weight": torch.eye(4, dtype=torch.float64)}
     )
     x = tensors.normal((11, keys, 4))
     block.module.train()
-    added = block.run(x).detach() - x
-    count = (added * keys * (1 - p) ** 2 / value).unflatten(-1, (num_heads, size))  # kept weights, or 0 where dropout1 dropped the feature
     hint = "Does the attention know about dropout: in the layer that the constructor makes, or in yours?"
-    require(float(count.max()) > 0.5, "attention adds nothing in train mode.", hint)
-    assert_matches(count, count.round(), what="the number of weights that are left, counted in the block's output in train mode,", hint=hint)
-    of_head = count.amax(dim=-1, keepdim=True)
-    hint = "One weight of a head multiplies all features of its value: they are dropped together."
-    assert_matches(count, torch.where(count.round() > 0, of_head, 0.0), what="the number of weights left, feature by feature,", hint=hint)
-    kinds = of_head.round().unique()
-    require(len(kinds) > 3, "every query keeps as many attention weights as the next: dropout does not act on them one by one.", hint)
+    together = "One weight of a head multiplies all features of its value: they are dropped together."
+    added = (block.run(x) - x).detach()
+    check_counts(added, value, p, groups=num_heads, sources=keys, of="attention weights", hint=hint, together=together)
 
 
 @pytest.mark.points(0.5)
@@ -399,6 +408,9 @@ def test_modes(submission: Any, tensors: Tensors) -> None:
                     assert_matches(found, expected, what=f"the output with dropout=0.9{mode}", hint="Who tells dropout that training is over?")
                     again = with_dropout.run(x, padding).detach()
                     assert_equal(again, found, what=f"a second output{mode}", hint="Nothing is random in eval mode.")
+    stack = Stack(submission, tensors, 2, norm_first=True, dropout=0.9)
+    stack.module.eval()
+    stack.check(x, PADDING, when=" in eval mode", hint="Which branch of your code is taken only in this mode?")
 
 
 # The stack
@@ -425,6 +437,28 @@ def test_final_norm(submission: Any, tensors: Tensors) -> None:
         require(len(stack.module.state_dict()) == len(stack.state), "with norm_first the state dict has entries too many or too few.", hint)
     plain = Stack(submission, tensors, 1)
     require("norm.weight" not in plain.module.state_dict(), "without norm_first the state dict has a norm.", "Its blocks have normalised already.")
+
+
+@pytest.mark.points(0.5)
+def test_dropout_in_the_stack(submission: Any, tensors: Tensors) -> None:
+    """The encoder hands dropout on to every block, and drops nothing itself."""
+    p = 0.5
+    for norm_first in (NO, YES):
+        stack = Stack(submission, tensors, 2, 4, 2, 5, norm_first=norm_first, dropout=p)
+        quiet = silent(stack.state)
+        stack.load(quiet)
+        stack.module.train()
+        x = tensors.normal((3, 17, 4))
+        where = f" in train mode{' with norm_first' if norm_first else ''}"
+        hint = "All sub-layers give 0 here, so their dropout has nothing to drop. What else is dropped?"
+        stack.check(x, when=where, hint=hint)
+    norm = stack.norm()
+    for i, name in ((0, "first"), (1, "second")):
+        given = tensors.uniform((4,), low=0.5, high=1.5)
+        stack.load(quiet | {f"layers.{i}.feed_forward.linear2.bias": given})
+        what = f"the encoder's output{where}, where the feed-forward network of the {name} block gives a constant,"
+        hint = "Was every block made with the encoder's dropout?"
+        check_outcomes(stack.run(x).detach(), norm(dropout_outcomes(x, given, p)).detach(), p, what=what, hint=hint)
 
 
 @pytest.mark.points(1)
