@@ -34,9 +34,56 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--student", help="only this student's folder")
     grade.add_argument("--jobs", type=_positive, help="processes that grade at once (default: one a core)")
     grade.add_argument("--force", action="store_true", help="grade again what did not change")
+    grade.add_argument("--seeds", type=Path, help="a shard's seeds.json: grade its submissions without the course's secret")
     _add_sandbox(grade)
     _add_course(grade)
     grade.set_defaults(run=_grade)
+
+    collect = verbs.add_parser("collect", help="bring submissions in: from GitHub, git repositories, a folder or a zip file")
+    collect.add_argument("submissions", type=Path, help="the folder to lay them in, as <student>/NN_name/name.py")
+    places = collect.add_mutually_exclusive_group(required=True)
+    places.add_argument("--github", action="store_true", help="the repositories of the roster, or of --organisation and --prefix")
+    places.add_argument(
+        "--git", type=Path, nargs="?", const=Path(), metavar="CSV", help="any git repositories: student,address; default: the roster's"
+    )
+    places.add_argument("--folder", type=Path, help="folders, one for each student")
+    places.add_argument("--zip", type=Path, help="what Moodle, Canvas or Blackboard gives out for one --assignment")
+    collect.add_argument("--organisation", default="", help="on GitHub: where the class's repositories are")
+    collect.add_argument("--prefix", default="", help='on GitHub: what their names begin with, before the login: "transformer-"')
+    collect.add_argument("--assignment", help="only this one")
+    collect.add_argument("--student", help="only this student's")
+    collect.add_argument("--until", default="due", help='"due": the last version by the due time and extension (default); "newest"; or a time')
+    collect.add_argument("--course", type=Path, default=Path("course.toml"))
+    collect.add_argument("--roster", type=Path, help="a CSV with the class's students")
+    _add_api(collect)
+    collect.set_defaults(run=_collect)
+
+    shard = verbs.add_parser("shard", help="cut what changed into shards that machines without secrets can grade")
+    shard.add_argument("submissions", type=Path, help="a folder that holds <student>/NN_name/name.py")
+    shard.add_argument("out", type=Path, help="a new folder for the shards")
+    shard.add_argument("--size", type=_positive, default=60, help="submissions in one shard (default: 60)")
+    shard.add_argument("--assignment", help="only this one")
+    shard.add_argument("--student", help="only this student's")
+    shard.add_argument("--force", action="store_true", help="also what did not change")
+    shard.add_argument("--matrix", type=Path, help='append "shards=[...]" to this file, as a workflow\'s output')
+    shard.add_argument("--results", type=Path, default=Path("results"), help="earlier results: what is there is not graded again")
+    shard.add_argument("--course", type=Path, default=Path("course.toml"))
+    shard.add_argument("--roster", type=Path, help="a CSV with the class's students")
+    _add_sandbox(shard)
+    shard.set_defaults(run=_shard)
+
+    post = verbs.add_parser("post", help="bring scores to the commits that were graded, on GitHub")
+    post.add_argument("submissions", type=Path, help="the folder that `autograder collect` laid")
+    post.add_argument("--incoming", type=Path, action="append", default=[], help="results of another machine, validated and kept first")
+    post.add_argument("--as", dest="way", choices=("check", "status", "comment"), default="check", help="how a score is shown (default: check)")
+    post.add_argument("--dry-run", action="store_true", help="print what would be posted, send nothing")
+    post.add_argument("--assignment", help="only this one")
+    post.add_argument("--student", help="only this student's")
+    post.add_argument("--results", type=Path, default=Path("results"))
+    post.add_argument("--course", type=Path, default=Path("course.toml"))
+    post.add_argument("--roster", type=Path, help="a CSV with the class's students")
+    _add_api(post)
+    post.set_defaults(run=_post)
 
     publish = verbs.add_parser("publish", help="write grades.csv, feedback, class report and gradebook again from the results")
     _add_course(publish)
@@ -84,6 +131,10 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--roster", type=Path, help="a CSV with the class's students")
 
 
+def _add_api(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--api", default="https://api.github.com", metavar="URL", help="GitHub's API; an Enterprise server has its own")
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -107,8 +158,50 @@ def _grade(options: argparse.Namespace) -> int:
         gradebook=options.gradebook,
         roster=options.roster,
         force=options.force,
+        seeds=options.seeds,
     )
     return grade(wanted, Console())
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.collect import CollectOptions, collect
+
+    wanted = CollectOptions(
+        submissions=options.submissions,
+        course=options.course,
+        roster=options.roster,
+        assignment=options.assignment,
+        student=options.student,
+        until=options.until,
+        github=options.github,
+        organisation=options.organisation,
+        prefix=options.prefix,
+        git=options.git if options.git != Path() else None,
+        folder=options.folder,
+        zip=options.zip,
+        api=options.api,
+    )
+    return collect(wanted, Console())
+
+
+def _shard(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.shard import ShardOptions, shard
+
+    names = ("submissions", "out", "course", "results", "size", "roster", "assignment", "student", "sandbox", "force", "matrix")
+    return shard(ShardOptions(**{name: getattr(options, name) for name in names}), Console())
+
+
+def _post(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.post import PostOptions, post
+
+    names = ("submissions", "course", "results", "roster", "assignment", "student", "way", "dry_run", "api")
+    return post(PostOptions(incoming=tuple(options.incoming), **{name: getattr(options, name) for name in names}), Console())
 
 
 def _publish(options: argparse.Namespace) -> int:
@@ -150,15 +243,28 @@ def _check(options: argparse.Namespace) -> int:
 
 def _expected_errors() -> tuple[type[BaseException], ...]:
     """Errors whose text is one sentence for the person at the terminal."""
+    from autograder.collect.model import CollectError
     from autograder.commands.replay import ReplayError
     from autograder.course.course import CourseError
+    from autograder.github.errors import GitHubError
     from autograder.grading.seeds import SecretError
     from autograder.grading.suite_error import SuiteError
     from autograder.results.ledger import LedgerError
     from autograder.sandbox.errors import SandboxError, ZygoteDiedError
     from autograder.submissions.find import SubmissionsError
 
-    return (CourseError, ReplayError, SecretError, SuiteError, LedgerError, SandboxError, ZygoteDiedError, SubmissionsError)
+    return (
+        CollectError,
+        CourseError,
+        GitHubError,
+        ReplayError,
+        SecretError,
+        SuiteError,
+        LedgerError,
+        SandboxError,
+        ZygoteDiedError,
+        SubmissionsError,
+    )
 
 
 if __name__ == "__main__":

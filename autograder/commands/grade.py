@@ -20,6 +20,7 @@ from autograder.grading.jobs import local_executor
 from autograder.grading.paths import HIDDEN_TESTS
 from autograder.grading.run import Counts, Run
 from autograder.grading.seeds import course_secret
+from autograder.grading.shards import load_seeds
 from autograder.grading.task import SandboxMode
 from autograder.reports.console import RunCounts, grades_table
 from autograder.reports.text import one_line
@@ -43,6 +44,7 @@ class GradeOptions:
     gradebook: str | None = None
     roster: Path | None = None
     force: bool = False
+    seeds: Path | None = None
 
 
 def grade(options: GradeOptions, console: Console) -> int:
@@ -56,10 +58,13 @@ def grade(options: GradeOptions, console: Console) -> int:
     assignments = (course.find(options.assignment),) if options.assignment else _with_suites(course)
     found = find_submissions(options.submissions, course, assignments, options.student, roster)
     ledger = Ledger(options.results)
-    run = Run(course, ledger, course_secret(options.course.parent / ".autograder"), options.sandbox, options.jobs or _default_jobs(), options.force)
-    with _progress(console, len(found.handed)) as advance:
+    seeds = load_seeds(options.seeds) if options.seeds else None
+    secret = b"" if seeds is not None else course_secret(options.course.parent / ".autograder")
+    handed = found.handed if seeds is None else tuple(entry for entry in found.handed if (entry.student, entry.assignment.folder) in seeds)
+    run = Run(course, ledger, secret, options.sandbox, options.jobs or _default_jobs(), options.force, seeds)
+    with _progress(console, len(handed)) as advance:
         try:
-            counts = run.execute(found.handed, lambda: local_executor(run.jobs), advance)
+            counts = run.execute(handed, lambda: local_executor(run.jobs), advance)
         except KeyboardInterrupt:
             console.print("\nStopped. What was graded is kept; the same command goes on from here.")
             raise
