@@ -21,10 +21,19 @@ def positions(length: int, d_model: int) -> Tensor:
     return table
 
 
+def embed(table: Tensor, ids: Tensor) -> Tensor:
+    """What enters the first layer, (B, L, E)."""
+    return table[ids] * math.sqrt(table.size(1)) + positions(ids.size(1), table.size(1))
+
+
 def encode(weights: Weights, src: Tensor, num_heads: int, pad_id: int) -> Tensor:
     """Memory (B, S, E)."""
-    x = _embed(weights["src_embedding.weight"], src)
-    hidden = (src == pad_id).unsqueeze(1).expand(-1, src.size(1), -1)  # (B, S, S)
+    return encode_embedded(weights, embed(weights["src_embedding.weight"], src), src == pad_id, num_heads)
+
+
+def encode_embedded(weights: Weights, x: Tensor, padding: Tensor, num_heads: int) -> Tensor:
+    """The encoder layers alone, on x (B, S, E)."""
+    hidden = padding.unsqueeze(1).expand(-1, x.size(1), -1)  # (B, S, S)
     for layer in range(_layers(weights, "encoder_layers")):
         prefix = f"encoder_layers.{layer}."
         x = _norm(weights, prefix + "norm1.", x + _attend(weights, prefix + "self_attn.", x, x, hidden, num_heads))
@@ -34,11 +43,15 @@ def encode(weights: Weights, src: Tensor, num_heads: int, pad_id: int) -> Tensor
 
 def decode(weights: Weights, tgt: Tensor, memory: Tensor, memory_hidden: Tensor | None, num_heads: int, pad_id: int) -> Tensor:
     """Logits (B, L, V). memory_hidden: (B, S) bool or None."""
-    L = tgt.size(1)
-    x = _embed(weights["tgt_embedding.weight"], tgt)
+    return decode_embedded(weights, embed(weights["tgt_embedding.weight"], tgt), tgt == pad_id, memory, memory_hidden, num_heads)
+
+
+def decode_embedded(weights: Weights, x: Tensor, padding: Tensor, memory: Tensor, memory_hidden: Tensor | None, num_heads: int) -> Tensor:
+    """The decoder layers and the output matrix, on x (B, L, E)."""
+    L = x.size(1)
     future = torch.tensor([[j > i for j in range(L)] for i in range(L)])
-    hidden = future | (tgt == pad_id).unsqueeze(1)  # (B, L, L)
-    beyond = torch.zeros(tgt.size(0), L, memory.size(1), dtype=torch.bool)
+    hidden = future | padding.unsqueeze(1)  # (B, L, L)
+    beyond = torch.zeros(x.size(0), L, memory.size(1), dtype=torch.bool)
     if memory_hidden is not None:
         beyond = beyond | memory_hidden.unsqueeze(1)
     for layer in range(_layers(weights, "decoder_layers")):
@@ -65,25 +78,6 @@ def smoothed_loss(logits: Tensor, targets: Tensor, smoothing: float, pad_id: int
         q = [(1.0 - smoothing) * (k == target) + smoothing / V for k in range(V)]
         losses.append(-sum(share * (value - log_total) for share, value in zip(q, row, strict=True)))
     return sum(losses) / len(losses) if losses else 0.0
-
-
-def greedy(weights: Weights, src: Tensor, bos_id: int, eos_id: int, max_len: int, num_heads: int, pad_id: int) -> list[list[int]]:
-    """Each row for itself: its tokens up to and with its first eos."""
-    rows = []
-    for row in src:
-        memory = encode(weights, row.unsqueeze(0), num_heads, pad_id)
-        ids = [bos_id]
-        while len(ids) <= max_len:
-            logits = decode(weights, torch.tensor([ids]), memory, (row == pad_id).unsqueeze(0), num_heads, pad_id)
-            ids.append(int(logits[0, -1].argmax()))
-            if ids[-1] == eos_id:
-                break
-        rows.append(ids[1:])
-    return rows
-
-
-def _embed(table: Tensor, ids: Tensor) -> Tensor:
-    return table[ids] * math.sqrt(table.size(1)) + positions(ids.size(1), table.size(1))
 
 
 def _layers(weights: Weights, name: str) -> int:

@@ -9,6 +9,14 @@ _SUM = "return self.dropout(x + sinusoidal_encoding(ids.size(1), self.d_model).t
 _LOSS = "loss = -(1.0 - smoothing) * of_target - smoothing * log_probability.mean(dim=-1)  # (B, L)"
 _MEAN = "return loss.masked_fill(~real, 0.0).sum() / real.sum().clamp(min=1)"
 _DECODER_LAYER = "x = layer(x, memory, tgt_mask=future, tgt_key_padding_mask=padding, memory_key_padding_mask=memory_padding_mask)"
+_RETURN = "return self.output(x)  # (B, L, V)"
+_RATE = "return float(d_model**-0.5 * min(step**-0.5, step * warmup**-1.5))"
+_LOG = "log_probability = F.log_softmax(logits, dim=-1)"
+_ENCODER_LAYER = "x = layer(x, src_key_padding_mask=padding)"
+_SOURCE_PADDING = "padding = src == self.pad_id  # (B, S)"
+_TARGET_PADDING = "padding = tgt == self.pad_id  # (B, L)"
+_FORWARD = "return self.decode(tgt, self.encode(src), src == self.pad_id)"
+_NEXT = "following = model.decode(ids, memory, padding)[:, -1].argmax(dim=-1)  # (B,)"
 _FOLLOWING = "following = following.masked_fill(finished, model.pad_id)"
 
 MISCONCEPTIONS = (
@@ -52,6 +60,11 @@ MISCONCEPTIONS = (
         ),
     ),
     Misconception(
+        "shift-always-long",
+        "You give the shifted targets as int64 whatever came; they keep the dtype of the targets.",
+        (("    return shifted\n", "    return shifted.long()\n"),),
+    ),
+    Misconception(
         "no-embedding-scale",
         "You add the positions to the embeddings as they are; the paper multiplies the embeddings by √d_model first.",
         ((_EMBED, "x = embedding(ids)  # (B, L, E)"),),
@@ -67,6 +80,11 @@ MISCONCEPTIONS = (
         ((_EMBED, "x = embedding(ids) * self.d_model  # (B, L, E)"),),
     ),
     Misconception(
+        "target-not-scaled",
+        "You multiply the source's embeddings by √d_model and not the target's; both sides enter the same way.",
+        ((_EMBED, "x = embedding(ids) * (math.sqrt(self.d_model) if embedding is self.src_embedding else 1.0)  # (B, L, E)"),),
+    ),
+    Misconception(
         "positions-scaled-too",
         "You scale the sum of embedding and position; only the embedding is multiplied by √d_model.",
         (
@@ -78,6 +96,21 @@ MISCONCEPTIONS = (
         "no-positions",
         "You never add the positions; without them a sentence is a bag of words to the model.",
         ((_SUM, "return self.dropout(x)"),),
+    ),
+    Misconception(
+        "target-without-positions",
+        "You add positions to the source and not to the target; the decoder needs them too.",
+        ((_SUM, "return self.dropout(x + sinusoidal_encoding(ids.size(1), self.d_model).to(x) * (embedding is self.src_embedding))"),),
+    ),
+    Misconception(
+        "source-without-positions",
+        "You add positions to the target and not to the source; the encoder needs them too.",
+        ((_SUM, "return self.dropout(x + sinusoidal_encoding(ids.size(1), self.d_model).to(x) * (embedding is self.tgt_embedding))"),),
+    ),
+    Misconception(
+        "positions-by-row",
+        "Each row of the batch gets one position for all of its tokens; the position counts tokens, along dimension 1.",
+        ((_SUM, "return self.dropout(x + sinusoidal_encoding(ids.size(0), self.d_model).to(x).unsqueeze(1))"),),
     ),
     Misconception(
         "positions-from-one",
@@ -96,6 +129,24 @@ MISCONCEPTIONS = (
         ),
     ),
     Misconception(
+        "padding-without-position",
+        "You give padding no position; it has one like any token, and the masks do the rest.",
+        ((_SUM, "return self.dropout(x + sinusoidal_encoding(ids.size(1), self.d_model).to(x) * (ids != self.pad_id).unsqueeze(-1))"),),
+    ),
+    Misconception(
+        "padding-embedding-zeroed",
+        "You set the embedding of padding to zero; it is embedded like any token, the masks do the rest.",
+        ((_EMBED, _EMBED.replace("embedding(ids)", "embedding(ids) * (ids != self.pad_id).unsqueeze(-1)")),),
+    ),
+    Misconception(
+        "padding-idx",
+        "You give the embeddings a padding_idx, and the embedding of padding never learns; the layers are given without it.",
+        (
+            ("nn.Embedding(src_vocab_size, d_model)", "nn.Embedding(src_vocab_size, d_model, padding_idx=pad_id)"),
+            ("nn.Embedding(tgt_vocab_size, d_model)", "nn.Embedding(tgt_vocab_size, d_model, padding_idx=pad_id)"),
+        ),
+    ),
+    Misconception(
         "positions-in-float32",
         "You take the positions through float32 on their way; cast the float64 table once, to the dtype of the embeddings.",
         ((_SUM, "return self.dropout(x + sinusoidal_encoding(ids.size(1), self.d_model).float())"),),
@@ -111,9 +162,85 @@ MISCONCEPTIONS = (
         ((_SUM, "return x + sinusoidal_encoding(ids.size(1), self.d_model).to(x)"),),
     ),
     Misconception(
+        "dropout-on-one-side",
+        "You drop values of the source's input and not of the target's; dropout acts on the sum on both sides.",
+        (
+            (
+                _SUM,
+                "x = x + sinusoidal_encoding(ids.size(1), self.d_model).to(x)\n        return self.dropout(x) if embedding is self.src_embedding else x",
+            ),
+        ),
+    ),
+    Misconception(
+        "dropout-twice",
+        "You drop values twice, before the position is added and after; dropout acts once, on the sum.",
+        ((_SUM, "return self.dropout(self.dropout(x) + sinusoidal_encoding(ids.size(1), self.d_model).to(x))"),),
+    ),
+    Misconception(
+        "dropout-on-the-logits",
+        "You drop values once more before the output matrix; after the last layer there is no dropout.",
+        ((_RETURN, "return self.output(self.dropout(x))  # (B, L, V)"),),
+    ),
+    Misconception(
         "source-padding-seen",
         "Your encoder attends to padding; hide the keys whose id is pad_id.",
         (("x = layer(x, src_key_padding_mask=padding)", "x = layer(x)"),),
+    ),
+    Misconception(
+        "source-padding-hidden-in-first-layer",
+        "You hide padding in the first encoder layer alone; every layer attends anew and needs the mask.",
+        ((_ENCODER_LAYER, "x = layer(x, src_key_padding_mask=padding if layer is self.encoder_layers[0] else None)"),),
+    ),
+    Misconception(
+        "padding-at-the-end-only",
+        "You take only what stands at the end for padding; pad_id is hidden wherever it stands.",
+        (
+            (_SOURCE_PADDING, "padding = (src == self.pad_id).flip(1).long().cumprod(dim=1).flip(1).bool()  # (B, S)"),
+            (_TARGET_PADDING, "padding = (tgt == self.pad_id).flip(1).long().cumprod(dim=1).flip(1).bool()  # (B, L)"),
+        ),
+    ),
+    Misconception(
+        "hidden-after-first-padding",
+        "You hide everything from the first padding on; only the keys whose id is pad_id are hidden.",
+        (
+            (_SOURCE_PADDING, "padding = (src == self.pad_id).long().cumsum(dim=1) > 0  # (B, S)"),
+            (_TARGET_PADDING, "padding = (tgt == self.pad_id).long().cumsum(dim=1) > 0  # (B, L)"),
+        ),
+    ),
+    Misconception(
+        "padding-filled-with-a-large-number",
+        "You hide keys by adding a large negative number; a query that sees no key then averages all of them. Hide with True, or with −∞.",
+        ((_ENCODER_LAYER, "x = layer(x, src_key_padding_mask=x.new_zeros(padding.shape).masked_fill(padding, -1e9))"),),
+    ),
+    Misconception(
+        "encoder-causal",
+        "Your encoder has a causal mask; every source token sees all of the source, only the decoder's own side is causal.",
+        ((_ENCODER_LAYER, "x = layer(x, torch.ones(src.size(1), src.size(1), dtype=torch.bool).triu(1), padding)"),),
+    ),
+    Misconception(
+        "norm-first",
+        "Your layers normalise before each sub-layer; the paper's normalise after the residual, and the layers are given so.",
+        (
+            (
+                "nn.TransformerEncoderLayer(d_model, num_heads, d_ff, dropout, batch_first=True)",
+                "nn.TransformerEncoderLayer(d_model, num_heads, d_ff, dropout, batch_first=True, norm_first=True)",
+            ),
+            (
+                "nn.TransformerDecoderLayer(d_model, num_heads, d_ff, dropout, batch_first=True)",
+                "nn.TransformerDecoderLayer(d_model, num_heads, d_ff, dropout, batch_first=True, norm_first=True)",
+            ),
+        ),
+    ),
+    Misconception(
+        "final-norms",
+        "You normalise once more after the last layer; post-norm layers end on a norm already, so there is no final one.",
+        (
+            (
+                "            x = layer(x, src_key_padding_mask=padding)\n        return x",
+                "            x = layer(x, src_key_padding_mask=padding)\n        return F.layer_norm(x, (self.d_model,))",
+            ),
+            (_RETURN, "return self.output(F.layer_norm(x, (self.d_model,)))  # (B, L, V)"),
+        ),
     ),
     Misconception(
         "padding-mask-inverted",
@@ -162,6 +289,37 @@ MISCONCEPTIONS = (
         "memory-padding-seen",
         "Your decoder attends to the source's padding; pass the source's mask on to the attention over the memory.",
         ((_DECODER_LAYER, _DECODER_LAYER.replace(", memory_key_padding_mask=memory_padding_mask", "")),),
+    ),
+    Misconception(
+        "memory-mask-inverted",
+        "You turn the memory's mask around before the layers get it; it says True for hidden, and so do they.",
+        ((_DECODER_LAYER, _DECODER_LAYER.replace("=memory_padding_mask", "=None if memory_padding_mask is None else ~memory_padding_mask")),),
+    ),
+    Misconception(
+        "memory-mask-in-first-layer",
+        "You hide the memory's padding in the first decoder layer alone; every layer needs the mask.",
+        ((_DECODER_LAYER, _DECODER_LAYER.replace("=memory_padding_mask", "=memory_padding_mask if layer is self.decoder_layers[0] else None")),),
+    ),
+    Misconception(
+        "memory-causal",
+        "You put a causal mask on the attention over the memory; every target token sees all of the source.",
+        (
+            (
+                _DECODER_LAYER,
+                "ahead = torch.ones(L, memory.size(1), dtype=torch.bool).triu(1)\n            "
+                + _DECODER_LAYER.replace("tgt_mask=future,", "tgt_mask=future, memory_mask=ahead,"),
+            ),
+        ),
+    ),
+    Misconception(
+        "memory-mask-required",
+        "You use the memory's mask without asking whether there is one; None hides nothing.",
+        ((_DECODER_LAYER, _DECODER_LAYER.replace("=memory_padding_mask", "=memory_padding_mask.bool()")),),
+    ),
+    Misconception(
+        "memory-detached",
+        "You detach the memory, so that the encoder never learns from the decoder's errors.",
+        ((_DECODER_LAYER, _DECODER_LAYER.replace("x, memory,", "x, memory.detach(),")),),
     ),
     Misconception(
         "forward-without-source-mask",
@@ -213,6 +371,26 @@ MISCONCEPTIONS = (
         (("return self.output(x)  # (B, L, V)", "return self.output(x) / math.sqrt(self.d_model)  # (B, L, V)"),),
     ),
     Misconception(
+        "head-always-tied",
+        "You multiply by the target's embedding matrix; the head is self.output, which is that matrix only when the weights are tied.",
+        ((_RETURN, "return x @ self.tgt_embedding.weight.T  # (B, L, V)"),),
+    ),
+    Misconception(
+        "log-softmax-in-the-model",
+        "Your decode gives logarithms of probabilities; it gives logits, and the loss takes the log-softmax.",
+        ((_RETURN, "return torch.log_softmax(self.output(x), dim=-1)  # (B, L, V)"),),
+    ),
+    Misconception(
+        "last-position-only",
+        "Your decode gives the logits of the last position alone; each position of tgt has its own.",
+        ((_RETURN, "return self.output(x[:, -1:])  # (B, 1, V)"),),
+    ),
+    Misconception(
+        "tied-by-copy",
+        "You copy the embedding into the output layer; tied weights are one Parameter object, and what one learns the others have.",
+        (("self.output.weight = self.src_embedding.weight", "self.output.weight = nn.Parameter(self.src_embedding.weight.detach().clone())"),),
+    ),
+    Misconception(
         "smoothing-over-the-others",
         "You spread the smoothing over the V − 1 other classes; it is spread over all V, the target among them.",
         (
@@ -231,6 +409,49 @@ MISCONCEPTIONS = (
         "smoothing-not-averaged",
         "You add the smoothing's share for each class instead of dividing it by V.",
         ((_LOSS, "loss = -(1.0 - smoothing) * of_target - smoothing * log_probability.sum(dim=-1)"),),
+    ),
+    Misconception(
+        "smoothing-without-padding-class",
+        "You spread the smoothing over all classes but the target and padding; here it is spread over all V.",
+        (
+            (
+                _LOSS,
+                "others = log_probability.sum(dim=-1) - of_target - log_probability[..., pad_id]\n"
+                "    loss = -(1.0 - smoothing) * of_target - smoothing * others / (logits.size(-1) - 2)",
+            ),
+        ),
+    ),
+    Misconception(
+        "smoothing-swapped",
+        "You give the target the share smoothing and the classes the rest; the target keeps 1 − smoothing.",
+        ((_LOSS, "loss = -smoothing * of_target - (1.0 - smoothing) * log_probability.mean(dim=-1)"),),
+    ),
+    Misconception(
+        "smoothing-added",
+        "You add the smoothing's term to the whole cross-entropy; the target's own share falls to 1 − smoothing.",
+        ((_LOSS, "loss = -of_target - smoothing * log_probability.mean(dim=-1)"),),
+    ),
+    Misconception(
+        "smoothing-fixed",
+        "You smooth by 0.1 whatever is asked for; use the argument.",
+        ((_LOSS, "loss = -0.9 * of_target - 0.1 * log_probability.mean(dim=-1)"),),
+    ),
+    Misconception(
+        "divergence-instead-of-cross-entropy",
+        "You compute the KL divergence from the smoothed targets; the cross-entropy does not subtract their entropy.",
+        (
+            (
+                _LOSS,
+                "q = torch.full_like(logits, smoothing / logits.size(-1))\n"
+                "    q = q.scatter_add(-1, targets.unsqueeze(-1), torch.full_like(logits[..., :1], 1.0 - smoothing))\n"
+                '    loss = F.kl_div(log_probability, q, reduction="none").sum(dim=-1)',
+            ),
+        ),
+    ),
+    Misconception(
+        "loss-in-float32",
+        "You compute the loss in float32; float64 logits are computed in float64.",
+        ((_LOG, "log_probability = F.log_softmax(logits.float(), dim=-1)"),),
     ),
     Misconception(
         "softmax-then-log-softmax",
@@ -278,6 +499,11 @@ MISCONCEPTIONS = (
         (("if not 0.0 <= smoothing < 1.0:", "if False:"),),
     ),
     Misconception(
+        "smoothing-one-accepted",
+        "You accept a smoothing of 1; then nothing is left for the target. It is in [0, 1), 1 excluded.",
+        (("if not 0.0 <= smoothing < 1.0:", "if not 0.0 <= smoothing <= 1.0:"),),
+    ),
+    Misconception(
         "learning-rate-max",
         "You take the larger of the two terms; the learning rate is the smaller one.",
         (
@@ -286,6 +512,36 @@ MISCONCEPTIONS = (
                 "return float(d_model**-0.5 * max(step**-0.5, step * warmup**-1.5))",
             ),
         ),
+    ),
+    Misconception(
+        "learning-rate-never-falls",
+        "Your learning rate grows for ever; after the warm-up it falls with the square root of the step.",
+        ((_RATE, "return float(d_model**-0.5 * step * warmup**-1.5)"),),
+    ),
+    Misconception(
+        "learning-rate-without-warmup",
+        "Your learning rate falls from the first step on; during the warm-up it grows in a line.",
+        ((_RATE, "return float(d_model**-0.5 * step**-0.5)"),),
+    ),
+    Misconception(
+        "learning-rate-grows-with-d-model",
+        "You multiply by √d_model; the factor is d_model^−0.5.",
+        ((_RATE, "return float(d_model**0.5 * min(step**-0.5, step * warmup**-1.5))"),),
+    ),
+    Misconception(
+        "learning-rate-one-late",
+        "You count the step one too low; step 1 is the first and has a learning rate above 0.",
+        ((_RATE, "step = max(step - 1, 1)\n    return float(d_model**-0.5 * min(step**-0.5, step * warmup**-1.5))"),),
+    ),
+    Misconception(
+        "learning-rate-warmup-fixed",
+        "You warm up for 4000 steps whatever is asked for; use the argument.",
+        ((_RATE, "return float(d_model**-0.5 * min(step**-0.5, step * 4000**-1.5))"),),
+    ),
+    Misconception(
+        "learning-rate-tensor",
+        "You return a tensor; the learning rate is a float of Python's own.",
+        ((_RATE, "return torch.tensor(d_model**-0.5 * min(step**-0.5, step * warmup**-1.5))  # type: ignore[return-value]"),),
     ),
     Misconception(
         "learning-rate-from-one",
@@ -371,5 +627,96 @@ MISCONCEPTIONS = (
         "decode-max-len-unchecked",
         "You accept a negative max_len; it is a ValueError.",
         (("    if max_len < 0:\n", "    if False:\n"),),
+    ),
+    Misconception(
+        "decode-leaves-out-eos",
+        "You leave eos out of the answer; it is the last token of a row that ended.",
+        (("            return ids[:, 1:]", "            return ids[:, 1:].masked_fill(ids[:, 1:] == eos_id, model.pad_id)"),),
+    ),
+    Misconception(
+        "decode-pads-to-max-len",
+        "You fill every answer up to max_len; the longest row sets the length.",
+        (("            return ids[:, 1:]", "            return F.pad(ids[:, 1:], (0, max_len + 1 - ids.size(1)), value=model.pad_id)"),),
+    ),
+    Misconception(
+        "decode-forgets-finished-rows",
+        "You ask only whether all rows write eos at the same step; a row that has ended stays ended.",
+        (("finished = finished | (following == eos_id)", "finished = following == eos_id"),),
+    ),
+    Misconception(
+        "decode-pad-ends-a-row",
+        "You take padding for the end of a row; a row ends at eos, and pad_id is a token like any other until then.",
+        (("finished = finished | (following == eos_id)", "finished = finished | (following == eos_id) | (following == model.pad_id)"),),
+    ),
+    Misconception(
+        "decode-never-writes-padding",
+        "You forbid the model to write pad_id; greedy decoding takes the likeliest token, whichever it is.",
+        (
+            (
+                _NEXT,
+                "logits = model.decode(ids, memory, padding)[:, -1]\n"
+                "                following = logits.index_fill(-1, torch.tensor([model.pad_id]), -math.inf).argmax(dim=-1)",
+            ),
+        ),
+    ),
+    Misconception(
+        "decode-pad-id-zero",
+        "You fill finished rows with 0; they are filled with the model's pad_id.",
+        ((_FOLLOWING, "following = following.masked_fill(finished, 0)"),),
+    ),
+    Misconception(
+        "decode-reads-first-position",
+        "You read the logits of the first position; the next token is told by the last one.",
+        ((_NEXT, _NEXT.replace("[:, -1]", "[:, 0]")),),
+    ),
+    Misconception(
+        "decode-feeds-last-token-only",
+        "You feed the last token alone; without a cache the decoder needs all tokens so far.",
+        ((_NEXT, _NEXT.replace("decode(ids,", "decode(ids[:, -1:],")),),
+    ),
+    Misconception(
+        "decode-samples",
+        "You draw the next token at random; greedy decoding takes the likeliest.",
+        ((_NEXT, "following = torch.multinomial(model.decode(ids, memory, padding)[:, -1].softmax(dim=-1), 1).squeeze(1)"),),
+    ),
+    Misconception(
+        "decode-trims-afterwards",
+        "You write max_len tokens and cut the end off; stop when every row has its eos.",
+        (
+            ("while ids.size(1) <= max_len and not finished.all():", "while ids.size(1) <= max_len:"),
+            (
+                "            return ids[:, 1:]",
+                "            ended = (ids[:, 1:] == eos_id).long().cumsum(dim=1) - (ids[:, 1:] == eos_id).long()\n"
+                "            return ids[:, 1:][:, (ended == 0).any(dim=0)]",
+            ),
+        ),
+    ),
+    Misconception(
+        "decode-with-gradient",
+        "You decode with gradient, and the graph of every step stays in memory; use torch.no_grad().",
+        (("        with torch.no_grad():\n", "        if True:\n"),),
+    ),
+    Misconception(
+        "decode-switches-gradient-off",
+        "You switch gradients off and never on again; a `with torch.no_grad():` block puts them back.",
+        (("        with torch.no_grad():\n", "        torch.set_grad_enabled(False)\n        if True:\n"),),
+    ),
+    Misconception(
+        "decode-restores-one-flag",
+        "You set model.training alone, and its parts stay in eval mode; model.train(mode) goes through all of them.",
+        (("        model.train(was_training)", "        model.training = was_training"),),
+    ),
+    Misconception(
+        "decode-refuses-zero",
+        "You refuse max_len = 0; it is allowed and gives (B, 0).",
+        (("    if max_len < 0:\n", "    if max_len < 1:\n"),),
+    ),
+    Misconception(
+        "decode-checks-too-late",
+        "You refuse a negative max_len after switching to eval mode; check arguments before you change anything.",
+        (
+            ('    if max_len < 0:\n        raise ValueError(f"max_len must be >= 0, got {max_len}")\n', ""),
+            ("    model.eval()\n", '    model.eval()\n    if max_len < 0:\n        raise ValueError(f"max_len must be >= 0, got {max_len}")\n'),
+        ),
     ),
 )
