@@ -58,6 +58,15 @@ def block_state(tensors: Tensors, d_model: int, d_ff: int, dtype: torch.dtype = 
     return {f"{name}.{key}": value for name, state in parts.items() for key, value in state.items()}
 
 
+def _stack_state(tensors: Tensors, num_layers: int, d_model: int, d_ff: int, dtype: torch.dtype, norm_first: bool) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for i in range(num_layers):
+        state |= {f"layers.{i}.{name}": value for name, value in block_state(tensors, d_model, d_ff, dtype).items()}
+    if norm_first:
+        state |= {f"norm.{name}": value for name, value in norm_state(tensors, d_model, dtype).items()}
+    return state
+
+
 def _drawn(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
     return {name: tensors.normal(shape, dtype=dtype, scale=shape[-1] ** -0.5 if len(shape) == 2 else 0.5) for name, shape in shapes.items()}
 
@@ -151,18 +160,14 @@ class Stack:
         activation: str = "relu",
         norm_first: bool = False,
         dropout: float = 0.0,
+        state: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._submission, self._tensors = submission, tensors
         self.num_layers, self.d_model, self.norm_first, self.dtype = num_layers, d_model, norm_first, dtype
         self.module = submission.Encoder(num_layers, d_model, num_heads, d_ff, **_other_than_default(activation, dropout, norm_first))
         self._sizes: tuple[int, int, int] = (d_model, num_heads, d_ff)
         self._options: dict[str, Any] = {"activation": activation, "norm_first": norm_first}
-        state: dict[str, Tensor] = {}
-        for i in range(num_layers):
-            state |= {f"layers.{i}.{name}": value for name, value in block_state(tensors, d_model, d_ff, dtype).items()}
-        if norm_first:
-            state |= {f"norm.{name}": value for name, value in norm_state(tensors, d_model, dtype).items()}
-        self.load(state)
+        self.load(_stack_state(tensors, num_layers, d_model, d_ff, dtype, norm_first) if state is None else state)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         self.state = dict(state)
@@ -250,6 +255,16 @@ def check_derivatives(tensors: Tensors, module: Any, state: Mapping[str, Tensor]
         steepness = torch.stack([(found[name] * directions[name]).sum() for name in names]).sum()
         assert_matches(steepness, slope, what=f"the gradient of {layer} through {of}, along one direction,", tolerance=DERIVATIVE, hint=hint)
     loaded(module, state)
+
+
+def check_slope(tensors: Tensors, run: naive.Layer, shape: Sequence[int], *, what: str, hint: str) -> None:
+    """The gradient of x along a random direction, against a difference of results."""
+    x, cotangent, direction = tensors.normal(shape).requires_grad_(), tensors.normal(shape), tensors.normal(shape)
+    (found,) = gradients(run(x), cotangent, [x])
+    with torch.no_grad():
+        above, below = (run(x.detach() + step * direction) for step in (STEP, -STEP))
+    slope = ((above - below) * cotangent).sum() / (2 * STEP)
+    assert_matches((found * direction).sum(), slope, what=what, tolerance=DERIVATIVE, hint=hint)
 
 
 def check_without_padding(runner: Block | Stack, x: Tensor, padding: Tensor, *, what: str, hint: str) -> Tensor:

@@ -19,6 +19,7 @@ _POST_FEED = "        return self.norm2(x + self.dropout2(self.feed_forward(x)))
 _ORDER = "        if self.norm_first:\n"
 _KEYS = "        keys = x.view_as(x)\n"
 _CALL = "attended, _ = self.self_attention(x, keys, keys, key_padding_mask=padding_mask, need_weights=False)"
+_CALL_WITH_ROWS = "attended, _ = self.self_attention(x, keys, keys, attn_mask=rows, need_weights=False)"
 _RETURN = "        return attended  # (B, L, E)\n"
 _MADE = "EncoderBlock(d_model, num_heads, d_ff, activation, dropout, norm_first) for _ in range(num_layers)"
 _LAYERS = "self.layers = nn.ModuleList("
@@ -30,6 +31,10 @@ def _with_mask(lines: str) -> tuple[tuple[str, str], ...]:
     """An edit that runs `lines` where there is a mask, before the attention is called."""
     indented = "".join(f"            {line}\n" for line in lines.splitlines())
     return ((_KEYS, f"{_KEYS}        if padding_mask is not None:\n{indented}"),)
+
+
+def _keep(indent: str) -> str:
+    return f"{indent}return x if padding_mask is None else torch.where(padding_mask.unsqueeze(-1), given, x)\n"
 
 
 MISCONCEPTIONS: tuple[Misconception, ...] = (
@@ -237,6 +242,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ),
     ),
     Misconception(
+        "value-not-normalised",
+        "With norm_first you normalise query and key and take x as it is for the value; all three are norm1(x).",
+        (
+            (_PRE_ATTEND, "            x = x + self.dropout1(self._attend(self.norm1(x), padding_mask, x))\n"),
+            ("padding_mask: Tensor | None) -> Tensor:", "padding_mask: Tensor | None, value: Tensor | None = None) -> Tensor:"),
+            (_CALL, _CALL.replace("keys, keys", "keys, keys if value is None else value")),
+        ),
+    ),
+    Misconception(
+        "first-norm-first-missing",
+        "With norm_first your attention gets x as it is; it gets norm1(x), as the feed-forward network gets norm2(x).",
+        ((_PRE_ATTEND, "            x = x + self.dropout1(self._attend(x, padding_mask))\n"),),
+    ),
+    Misconception(
         "second-norm-first-missing",
         "With norm_first your feed-forward network gets x as it is; it gets norm2(x), as attention gets norm1(x).",
         ((_PRE_FEED, "            return x + self.dropout2(self.feed_forward(x))\n"),),
@@ -247,6 +266,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         (
             (_PRE_ATTEND, "            attended = self.dropout1(self._attend(self.norm1(x), padding_mask))\n"),
             (_PRE_FEED, "            return x + attended + self.dropout2(self.feed_forward(self.norm2(x)))\n"),
+        ),
+    ),
+    Misconception(
+        "feed-forward-first",
+        "You run the feed-forward network before attention; attention is the first sub-layer, in both orders.",
+        (
+            (_PRE_ATTEND, "            x = x + self.dropout2(self.feed_forward(self.norm2(x)))\n"),
+            (_PRE_FEED, "            return x + self.dropout1(self._attend(self.norm1(x), padding_mask))\n"),
+            (_POST_ATTEND, "        x = self.norm2(x + self.dropout2(self.feed_forward(x)))\n"),
+            (_POST_FEED, "        return self.norm1(x + self.dropout1(self._attend(x, padding_mask)))\n"),
         ),
     ),
     Misconception(
@@ -284,6 +313,27 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "no-norm-between",
         "You normalise once, at the end of the block; post-norm normalises the sum after attention too.",
         ((_POST_ATTEND, "        x = x + self.dropout1(self._attend(x, padding_mask))\n"),),
+    ),
+    Misconception(
+        "no-norm-at-the-end",
+        "You return the sum after the feed-forward network as it is; post-norm normalises that sum too, by norm2.",
+        ((_POST_FEED, "        return x + self.dropout2(self.feed_forward(x))\n"),),
+    ),
+    Misconception(
+        "causal-mask-too",
+        "You hide later positions as a decoder does; in an encoder every position sees all that is not padding.",
+        (
+            (
+                _CALL,
+                "later = torch.ones(x.size(1), x.size(1), dtype=torch.bool).triu(1)\n"
+                "        attended, _ = self.self_attention(x, keys, keys, key_padding_mask=padding_mask, attn_mask=later, need_weights=False)",
+            ),
+        ),
+    ),
+    Misconception(
+        "length-first",
+        "You turn x to (length, batch, features) for nn.MultiheadAttention, which was made with batch_first=True: so sequences attend to each other.",
+        ((_KEYS, "        x = x.transpose(0, 1)\n" + _KEYS), (_RETURN, "        return attended.transpose(0, 1)\n")),
     ),
     Misconception(
         "sum-in-place",
@@ -327,6 +377,51 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         _with_mask("padding_mask = x.new_zeros(padding_mask.shape).masked_fill(padding_mask, -20.0)"),
     ),
     Misconception(
+        "mask-value-1e9",
+        "You add −1e9 to hidden scores: where all of them are hidden that hides none. "
+        "A sequence of padding alone has to give the bias of the output projection.",
+        _with_mask("padding_mask = x.new_zeros(padding_mask.shape).masked_fill(padding_mask, -1e9)"),
+    ),
+    Misconception(
+        "mask-as-numbers",
+        "You turn padding_mask into numbers; those are added to the scores, so a 1 raises the weight of padding. Hand the bool mask on as it is.",
+        _with_mask("padding_mask = padding_mask.to(x.dtype)"),
+    ),
+    Misconception(
+        "nan-made-bias",
+        "You put the bias where the result is NaN: the value is right, but the NaN comes back in the gradient. Do not let it arise (need_weights=False).",
+        ((", need_weights=False)", ")\n        attended = torch.where(attended.isnan(), self.self_attention.out_proj.bias, attended)"),),
+    ),
+    Misconception(
+        "padding-taken-for-the-end",
+        "You count the tokens of a sequence and hide what comes after that many; padding may stand anywhere, so use the mask itself.",
+        _with_mask("padding_mask = torch.arange(x.size(1)) >= (~padding_mask).sum(dim=-1, keepdim=True)"),
+    ),
+    Misconception(
+        "mask-of-the-first-sequence",
+        "You use the first sequence's mask for all of them; each row of padding_mask is for the sequence of that row.",
+        _with_mask("padding_mask = padding_mask[:1].expand_as(padding_mask)"),
+    ),
+    Misconception(
+        "mask-rows-out-of-order",
+        "Your mask for heads repeats the whole batch; the heads of one sequence stand together there (repeat_interleave). "
+        "key_padding_mask takes padding_mask as it is.",
+        (
+            (
+                _CALL,
+                "rows = None\n"
+                "        if padding_mask is not None:\n"
+                "            rows = padding_mask[:, None, :].expand(-1, x.size(1), -1).repeat(self.self_attention.num_heads, 1, 1)\n"
+                f"        {_CALL_WITH_ROWS}",
+            ),
+        ),
+    ),
+    Misconception(
+        "padding-guessed",
+        "You take positions whose features are all 0 for padding; only padding_mask says what is padding, and without it nothing is.",
+        ((_LOOP, "        if padding_mask is None:\n            padding_mask = (x == 0).all(dim=-1)\n" + _LOOP),),
+    ),
+    Misconception(
         "mask-hides-queries",
         "You hide the rows of padded queries and let everybody see the padding; the mask hides keys: columns of the scores, the same for each query.",
         (
@@ -335,7 +430,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
                 "rows = None\n"
                 "        if padding_mask is not None:\n"
                 "            rows = padding_mask[:, :, None].expand(-1, -1, x.size(1)).repeat_interleave(self.self_attention.num_heads, 0)\n"
-                "        attended, _ = self.self_attention(x, keys, keys, attn_mask=rows, need_weights=False)",
+                f"        {_CALL_WITH_ROWS}",
             ),
         ),
     ),
@@ -363,6 +458,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         (
             (_KEYS, "        keys = x if padding_mask is None else x.masked_fill(padding_mask.unsqueeze(-1), 0.0)\n"),
             ("key_padding_mask=padding_mask, ", ""),
+        ),
+    ),
+    Misconception(
+        "padding-zeroed-in-x",
+        "You set padding in x to 0 before the block works on it; hiding the keys is all the mask does, and a padded row keeps its own features.",
+        ((_ORDER, f"        if padding_mask is not None:\n            x = x.masked_fill(padding_mask.unsqueeze(-1), 0.0)\n{_ORDER}"),),
+    ),
+    Misconception(
+        "padded-rows-kept",
+        "You give padded rows back as they came; the mask hides keys only, and such rows are computed like any other.",
+        (
+            (_ORDER, f"        given = x\n{_ORDER}"),
+            (_PRE_FEED, "            x = x + self.dropout2(self.feed_forward(self.norm2(x)))\n" + _keep("            ")),
+            (_POST_FEED, "        x = self.norm2(x + self.dropout2(self.feed_forward(x)))\n" + _keep("        ")),
         ),
     ),
     Misconception(
@@ -418,6 +527,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_LINEAR2, "return self.dropout(self.linear2(hidden))"),),
     ),
     Misconception(
+        "dropout-twice-in-feed-forward",
+        "You drop values after the activation and again after linear2; what the network gives is dropped once, by the block's dropout2.",
+        ((_LINEAR2, "return self.dropout(self.linear2(self.dropout(hidden)))"),),
+    ),
+    Misconception(
         "dropout-before-the-activation",
         "You drop values before the activation; with GELU that is not the same as after it, where dropout belongs.",
         ((_ACTIVATE, f"hidden = self.dropout(hidden)\n        {_ACTIVATE}"), (_LINEAR2, "return self.linear2(hidden)")),
@@ -426,6 +540,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "feed-forward-dropout-always",
         "You drop values in eval mode too: F.dropout does so unless it is told that training is over (training=self.training).",
         ((_LINEAR2, "return self.linear2(F.dropout(hidden, self.dropout.p))"),),
+    ),
+    Misconception(
+        "dropout-before-the-blocks",
+        "Your encoder drops values of x before its first block; that dropout belongs to the embeddings, and the encoder has none of its own.",
+        ((_LOOP, "        x = F.dropout(x, self.layers[0].dropout1.p, self.training)\n" + _LOOP),),
     ),
     Misconception(
         "no-attention-dropout",
@@ -450,7 +569,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "last-layer-skipped",
-        "You stop before the last block; all of them are called, in order.",
+        "You stop before every block has had its turn; all of them are called, in order.",
         (("for layer in self.layers:", "for layer in self.layers[: max(1, len(self.layers) - 1)]:"),),
     ),
     Misconception(
