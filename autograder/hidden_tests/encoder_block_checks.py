@@ -1,7 +1,8 @@
 """Layers, blocks and stacks of the submission with known weights: how the hidden tests of 04 run and compare them.
 
 A block is held to naive attention between the submission's own LayerNorm and FeedForward, and a stack to the submission's own blocks,
-so that a mistake in one of them costs its own points and not those of all that is made of it.
+so that a mistake in one of them costs its own points and not those of all that is made of it. For the same reason most calls get a copy of
+their input: a change in place has a test of its own.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class Block:
         )
 
     def check(self, x: Tensor, padding: Tensor | None = None, *, when: str = "", hint: str | None = None) -> None:
-        result, expected = self.run(x, padding), self.expected(x, padding)
+        result, expected = self.run(x.clone(), padding), self.expected(x, padding)
         assert_matches(result, expected, what=f"the block's output{when}", tolerance=TOLERANCES[self.dtype], hint=hint)
 
     def require_attention(self) -> None:
@@ -188,7 +189,7 @@ class Stack:
         return _whole(loaded(self._submission.LayerNorm(self.d_model), naive.part(self.state, "norm")))
 
     def check(self, x: Tensor, padding: Tensor | None = None, *, when: str = "", hint: str | None = None) -> None:
-        result, expected = self.run(x, padding), self.expected(x, padding)
+        result, expected = self.run(x.clone(), padding), self.expected(x, padding)
         assert_matches(result, expected, what=f"the encoder's output{when}", tolerance=TOLERANCES[self.dtype], hint=hint)
 
     def require_attention(self) -> None:
@@ -238,7 +239,7 @@ def check_derivatives(tensors: Tensors, module: Any, state: Mapping[str, Tensor]
     cotangent, directions = tensors.normal(shape), {name: tensors.normal(value.shape) for name, value in point.items()}
     x = point["x"].clone().requires_grad_()
     sources = {"x": x} | {name: parameters[name] for name in state}
-    result = assert_tensor(module(x), shape, torch.float64, what=f"the result of {of}")
+    result = assert_tensor(module(x.clone()), shape, torch.float64, what=f"the result of {of}")
     found = dict(zip(sources, gradients(result, cotangent, list(sources.values())), strict=True))
 
     def along(layer: Sequence[str], step: float) -> Tensor:
@@ -260,7 +261,7 @@ def check_derivatives(tensors: Tensors, module: Any, state: Mapping[str, Tensor]
 def check_slope(tensors: Tensors, run: naive.Layer, shape: Sequence[int], *, what: str, hint: str) -> None:
     """The gradient of x along a random direction, against a difference of results."""
     x, cotangent, direction = tensors.normal(shape).requires_grad_(), tensors.normal(shape), tensors.normal(shape)
-    (found,) = gradients(run(x), cotangent, [x])
+    (found,) = gradients(run(x.clone()), cotangent, [x])
     with torch.no_grad():
         above, below = (run(x.detach() + step * direction) for step in (STEP, -STEP))
     slope = ((above - below) * cotangent).sum() / (2 * STEP)
@@ -269,7 +270,7 @@ def check_slope(tensors: Tensors, run: naive.Layer, shape: Sequence[int], *, wha
 
 def check_without_padding(runner: Block | Stack, x: Tensor, padding: Tensor, *, what: str, hint: str) -> Tensor:
     """Hold what stands beside padding to what each sequence gives when its padding is taken out; returns the whole result."""
-    result = runner.run(x, padding)
+    result = runner.run(x.clone(), padding)
     for b in range(x.size(0)):
         visible = ~padding[b]
         alone = runner.run(x[b : b + 1, visible].detach()).detach()

@@ -256,18 +256,18 @@ def test_sequence_of_padding_alone(submission: Any, tensors: Tensors) -> None:
                 continue
             block.module.train(training)
             with torch.set_grad_enabled(grad):
-                result = block.run(x, padding)
+                result = block.run(x.clone(), padding)
                 mode = mode_text(training, grad)
                 assert_finite(result, what=f"the output beside a sequence of padding{mode}", hint=hint)
                 what = f"the output of a sequence of padding{mode}"
                 assert_matches(result[1], expected, what=what, tolerance=TOLERANCES[dtype], hint=hint)
         block.module.train()
-        found = gradients(block.run(x, padding), tensors.normal((3, 4, 6), dtype=dtype), [x, *block.module.parameters()])
+        found = gradients(block.run(x.clone(), padding), tensors.normal((3, 4, 6), dtype=dtype), [x, *block.module.parameters()])
         for gradient in found:
             assert_finite(
                 gradient, what="a gradient beside a sequence of padding", hint="Is a NaN replaced afterwards? It comes back in the gradient."
             )
-        alone = block.run(x[1:2], padding[1:2])[0]
+        alone = block.run(x[1:2].clone(), padding[1:2])[0]
         assert_matches(alone, expected, what="the output of nothing but padding", tolerance=TOLERANCES[dtype], hint=hint)
 
 
@@ -282,7 +282,7 @@ def test_gradients(submission: Any, tensors: Tensors) -> None:
     check_derivatives(tensors, loaded(submission.LayerNorm(5), state), state, (2, 3, 5), of="LayerNorm", hint=hint)
     state, x, cotangent = feed_forward_state(tensors, 4, 7), tensors.normal((2, 3, 4), requires_grad=True), tensors.normal((2, 3, 4))
     module = loaded(submission.FeedForward(4, 7), state)
-    (found,) = gradients(assert_tensor(module(x), (2, 3, 4), what="the result of FeedForward"), cotangent, [x])
+    (found,) = gradients(assert_tensor(module(x.clone()), (2, 3, 4), what="the result of FeedForward"), cotangent, [x])
     (expected,) = gradients(naive.feed_forward(state, x), cotangent, [x])
     assert_matches(found, expected, what="the gradient of x through FeedForward", hint=hint)
     for norm_first in (NO, YES):
