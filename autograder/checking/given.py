@@ -128,7 +128,7 @@ def decode_script(
 def update_from_one_buffer(module: ModuleType, key: Tensor, value: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
     """What a new `module.KVCache` holds after chunks of (B, H, S, D) that all came in the same two tensors, overwritten after each update."""
     batch, heads, _, width = key.shape
-    cache = module.KVCache(batch, heads, key.size(2), width, dtype=key.dtype)
+    cache = module.KVCache(batch, heads, key.size(2) + 1, width, dtype=key.dtype)
     begin = 0
     for length in lengths:
         buffers = [tensor[:, :, begin : begin + length].clone() for tensor in (key, value)]

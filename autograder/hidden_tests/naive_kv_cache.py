@@ -22,28 +22,22 @@ def attention(state: State, num_heads: int, x: Tensor, stored: tuple[Tensor, Ten
     stored: keys and values (B, H, M, D) of earlier positions, which every query sees.
     """
     x = x.double()
-    length, d_model = x.size(1), x.size(2)
-    width = d_model // num_heads
-    queries, keys, values = (_linear(state, f"{prefix}{name}", x) for name in ("w_q", "w_k", "w_v"))
+    queries, keys, values = (_heads(state, f"{prefix}{name}", num_heads, x) for name in ("w_q", "w_k", "w_v"))  # (B, H, L, D)
     outputs = []
-    for i in range(length):
-        heads = []
-        for h in range(num_heads):
-            own = slice(h * width, (h + 1) * width)
-            seen_keys, seen_values = keys[:, : i + 1, own], values[:, : i + 1, own]
-            if stored is not None:
-                seen_keys = torch.cat([stored[0][:, h].double(), seen_keys], dim=1)
-                seen_values = torch.cat([stored[1][:, h].double(), seen_values], dim=1)
-            scores = (seen_keys * queries[:, i, None, own]).sum(dim=-1) / math.sqrt(width)  # (B, keys seen)
-            heads.append((torch.softmax(scores, dim=1)[..., None] * seen_values).sum(dim=1))
-        outputs.append(_linear(state, f"{prefix}w_o", torch.cat(heads, dim=-1)))
-    return torch.stack(outputs, dim=1)
+    for i in range(x.size(1)):
+        seen_keys, seen_values = keys[:, :, : i + 1], values[:, :, : i + 1]
+        if stored is not None:
+            seen_keys = torch.cat([stored[0].double(), seen_keys], dim=2)
+            seen_values = torch.cat([stored[1].double(), seen_values], dim=2)
+        scores = (seen_keys * queries[:, :, i, None]).sum(dim=-1) / math.sqrt(queries.size(-1))  # (B, H, keys seen)
+        heads = (torch.softmax(scores, dim=-1)[..., None] * seen_values).sum(dim=2)  # (B, H, D)
+        outputs.append(heads.flatten(1))  # one head after the other
+    return _linear(state, f"{prefix}w_o", torch.stack(outputs, dim=1))
 
 
 def keys_and_values(state: State, num_heads: int, x: Tensor) -> tuple[Tensor, Tensor]:
     """What attention stores for x, (B, H, L, D) each."""
-    keys, values = (_linear(state, name, x.double()).unflatten(-1, (num_heads, -1)).transpose(1, 2) for name in ("w_k", "w_v"))
-    return keys, values
+    return _heads(state, "w_k", num_heads, x.double()), _heads(state, "w_v", num_heads, x.double())
 
 
 def logits(state: State, num_heads: int, num_layers: int, token_ids: Tensor) -> Tensor:
@@ -56,6 +50,11 @@ def logits(state: State, num_heads: int, num_layers: int, token_ids: Tensor) -> 
         hidden = F.gelu(_linear(state, f"{block}linear1", _norm(state, f"{block}norm2", x)))
         x = x + _linear(state, f"{block}linear2", hidden)
     return _norm(state, "norm", x) @ embedding.T
+
+
+def _heads(state: State, name: str, num_heads: int, x: Tensor) -> Tensor:
+    """Head h is columns h·D … (h + 1)·D − 1 of the projection."""
+    return torch.stack(_linear(state, name, x).chunk(num_heads, dim=-1), dim=1)
 
 
 def _linear(state: State, name: str, x: Tensor) -> Tensor:
