@@ -9,8 +9,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.checking.notebook import NotebookError, solution_source
 from autograder.reports.model import Status
-from autograder.submissions.notebook import NotebookError, solution_source
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 from autograder.authoring.assignments import read_assignments
 from autograder.authoring.notebooks import notebook_source
 from autograder.authoring.stubs import stub_source
+from autograder.checking.notebook import solution_source
 from autograder.grading.paths import REPOSITORY
-from autograder.submissions.notebook import solution_source
 
 ASSIGNMENTS = read_assignments(REPOSITORY)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autograder.submissions.notebook import NotebookError, solution_source
+from autograder.checking.notebook import NotebookError, solution_source
 
 
 def course_cell(source: Any, grade_id: str = "padding_mask") -> dict[str, Any]:
