@@ -96,10 +96,12 @@ def test_layer_norm_eps(submission: Any, tensors: Tensors) -> None:
         x = tensors.normal((2, 5, 6), scale=scale)
         hint = "These features vary little, so eps matters: to what is it added, the variance or its root, and which eps is it?"
         assert_matches(loaded(module, state)(x), naive.layer_norm(state, x, eps or 1e-5), what="the result for small features", hint=hint)
-    module, state = submission.LayerNorm(4), norm_state(tensors, 4)
-    same = torch.tensor([2.0, -0.5, 0.0, 64.0], dtype=torch.float64).view(4, 1).expand(4, 4)
     hint = "The variance is 0 here. What is 0 / √eps?"
-    assert_matches(loaded(module, state)(same), state["bias"].expand(4, 4), what="the result for equal features", hint=hint)
+    for d_model in (4, 1):
+        module, state = submission.LayerNorm(d_model), norm_state(tensors, d_model)
+        same = torch.tensor([2.0, -0.5, 0.0, 64.0], dtype=torch.float64).view(4, 1).expand(4, d_model)
+        what = "the result for equal features" if d_model > 1 else "the result for a single feature"
+        assert_matches(loaded(module, state)(same), state["bias"].expand(4, d_model), what=what, hint=hint)
 
 
 @pytest.mark.points(0.5)
@@ -187,6 +189,8 @@ def test_like_torchs_own_layer(submission: Any, tensors: Tensors) -> None:
             for padding in (None, PADDING):
                 expected = layer(x, src_key_padding_mask=padding).detach()
                 hint = "Layer norm, feed-forward network and order each have tests of their own: which of them fails?"
+                if padding is not None:
+                    hint = "Without padding it agrees. Which positions does padding_mask hide, and which rows does it leave alone?"
                 what = f"the block's output{' with norm_first' if norm_first else ''}{'' if padding is None else ' with padding'}"
                 assert_matches(block.run(x, padding), expected, what=what, hint=hint)
 
@@ -524,6 +528,7 @@ def test_inputs_are_not_changed(submission: Any, tensors: Tensors) -> None:
 
 
 @pytest.mark.points(0.5)
+@pytest.mark.requires("test_padded_keys")
 def test_calls_do_not_depend_on_earlier_ones(submission: Any, tensors: Tensors) -> None:
     """Every call uses the weights of the moment, its own x and its own mask."""
     hint = "What does your module keep from one call to the next? Nothing may be kept but its weights."

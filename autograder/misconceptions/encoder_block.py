@@ -75,6 +75,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_NORMALISED, "return centred * torch.rsqrt(variance + self.eps**2) * self.weight + self.bias"),),
     ),
     Misconception(
+        "eps-as-a-floor",
+        "You keep the variance from falling below eps; eps is added to it, whatever it is.",
+        ((_NORMALISED, "return centred * torch.rsqrt(variance.clamp(min=self.eps)) * self.weight + self.bias"),),
+    ),
+    Misconception(
         "divided-by-variance",
         "You divide by the variance; it is divided by its square root, so that the result has variance 1.",
         ((_NORMALISED, "return centred / (variance + self.eps) * self.weight + self.bias"),),
