@@ -1,6 +1,7 @@
 """FlashAttention: exact attention in tiles, without ever holding the matrix of scores (Dao et al. 2022; Dao 2023).
 
-Letters in shapes: any leading dimensions, L queries, S keys, D features of a query or key, Dv features of a value, Bq x Bk a tile.
+Letters in shapes: any leading dimensions, L queries, S keys, D features of a query or key, Dv features of a value, Bq x Bk a tile,
+N all leading dimensions as one.
 Causal: query i sees key j when j <= i + S - L, so the last query sees every key.
 """
 
@@ -29,7 +30,7 @@ def flash_attention_forward(
     before shrinks by exp(m_old - m_new). scale None is 1 / sqrt(D); 0.0 and negative numbers are values. Blocks may be of any size >= 1.
     Returns the output (..., L, Dv) in query's dtype and logsumexp (..., L), the natural logarithm over visible keys of sum(exp(scaled score)),
     float64 for float64 and float32 otherwise. A query that sees no key gets zeros and -inf. A tile of which no pair is visible is skipped;
-    beside the results no tensor is larger than a block of rows or a tile (block_q, block_k).
+    no tensor is larger than the inputs, the results or a tile (block_q, block_k). Larger blocks are faster until a tile leaves the cache.
     Raises ValueError when the shapes do not fit (leading dimensions are equal, nothing is broadcast) or a block is < 1.
     """
     ### BEGIN SOLUTION
@@ -39,25 +40,24 @@ def flash_attention_forward(
     L, S = query.size(-2), key.size(-2)
     output = query.new_empty(*query.shape[:-1], value.size(-1))  # (..., L, Dv)
     logsumexp = query.new_empty(query.shape[:-1], dtype=wide)  # (..., L)
+    queries, keys, values, outputs, logsumexps = _matrices(query, key, value, output, logsumexp.unsqueeze(-1))  # (N, L, D) and so on
     for rows in _blocks(L, block_q):
-        q = query[..., rows, :].to(wide) * scale  # (..., Bq, D)
-        highest = q.new_full(q.shape[:-1], -math.inf)  # (..., Bq)
-        total = q.new_zeros(q.shape[:-1])  # (..., Bq)
-        summed = q.new_zeros(*q.shape[:-1], value.size(-1))  # (..., Bq, Dv)
+        q = queries[:, rows].to(wide) * scale  # (N, Bq, D)
+        # The lowest finite number, not -inf: a row that has seen nothing yet never meets -inf minus -inf.
+        highest = q.new_full((*q.shape[:2], 1), torch.finfo(wide).min)  # (N, Bq, 1)
+        total = q.new_zeros(*q.shape[:2], 1)  # (N, Bq, 1)
+        summed = q.new_zeros(*q.shape[:2], value.size(-1))  # (N, Bq, Dv)
         for columns in _visible_blocks(rows, L, S, block_k, causal):
-            scores = q @ key[..., columns, :].to(wide).transpose(-2, -1)  # (..., Bq, Bk)
+            scores = torch.bmm(q, keys[:, columns].to(wide).mT)  # (N, Bq, Bk)
             _hide_future(scores, rows, columns, L, S, causal)
-            higher = torch.maximum(highest, scores.amax(dim=-1))
-            # A row that has seen nothing yet has m = -inf; 0 in its place keeps -inf minus -inf out of the exponent.
-            anchor = higher.masked_fill(higher == -math.inf, 0.0)
-            weights = scores.sub_(anchor.unsqueeze(-1)).exp_()  # (..., Bq, Bk)
-            shrink = torch.exp(highest - anchor)  # (..., Bq)
-            total = total * shrink + weights.sum(dim=-1)
-            summed = summed * shrink.unsqueeze(-1) + weights @ value[..., columns, :].to(wide)
+            higher = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))
+            weights = scores.sub_(higher).exp_()  # (N, Bq, Bk), in place: a fresh tile costs more than its arithmetic
+            shrink = torch.exp(highest - higher)  # (N, Bq, 1)
+            total.mul_(shrink).add_(weights.sum(dim=-1, keepdim=True))
+            summed.mul_(shrink).baddbmm_(weights, values[:, columns].to(wide))
             highest = higher
-        seen = total > 0
-        output[..., rows, :] = (summed / total.masked_fill(~seen, 1.0).unsqueeze(-1)).to(output.dtype)
-        logsumexp[..., rows] = highest + torch.log(total)  # -inf + log 0 = -inf
+        outputs[:, rows] = (summed / total.masked_fill(total == 0, 1.0)).to(output.dtype)
+        logsumexps[:, rows] = highest + torch.log(total)  # log 0 = -inf
     return output, logsumexp
     ### END SOLUTION
 
@@ -86,22 +86,24 @@ def flash_attention_backward(
     scale = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     L, S = query.size(-2), key.size(-2)
-    grad_query, grad_key, grad_value = (x.new_zeros(x.shape, dtype=wide) for x in (query, key, value))
+    grad_query, grad_key, grad_value = (torch.zeros(x.shape, dtype=wide, device=x.device) for x in (query, key, value))
+    grad_queries, grad_keys, grad_values = _matrices(grad_query, grad_key, grad_value)  # views: (N, L, D), (N, S, D), (N, S, Dv)
+    queries, keys, values, grad_outputs, outputs = _matrices(query, key, value, grad_output, output)
+    # A query that saw nothing has logsumexp -inf; 0 in its place makes its weights exp(-inf - 0) = 0.
+    (norms,) = _matrices(logsumexp.masked_fill(logsumexp == -math.inf, 0.0).unsqueeze(-1))  # (N, L, 1)
     for rows in _blocks(L, block_q):
-        q = query[..., rows, :].to(wide) * scale  # (..., Bq, D)
-        d_out = grad_output[..., rows, :].to(wide)  # (..., Bq, Dv)
-        delta = (d_out * output[..., rows, :].to(wide)).sum(dim=-1, keepdim=True)  # (..., Bq, 1)
-        # A query that saw nothing has logsumexp -inf; 0 in its place makes its weights exp(-inf - 0) = 0.
-        norm = logsumexp[..., rows].masked_fill(logsumexp[..., rows] == -math.inf, 0.0).unsqueeze(-1)  # (..., Bq, 1)
+        q = queries[:, rows].to(wide) * scale  # (N, Bq, D)
+        d_out = grad_outputs[:, rows].to(wide)  # (N, Bq, Dv)
+        delta = (d_out * outputs[:, rows].to(wide)).sum(dim=-1, keepdim=True)  # (N, Bq, 1)
         for columns in _visible_blocks(rows, L, S, block_k, causal):
-            k, v = key[..., columns, :].to(wide), value[..., columns, :].to(wide)
-            scores = q @ k.transpose(-2, -1)  # (..., Bq, Bk)
+            k, v = keys[:, columns].to(wide), values[:, columns].to(wide)  # (N, Bk, D), (N, Bk, Dv)
+            scores = torch.bmm(q, k.mT)  # (N, Bq, Bk)
             _hide_future(scores, rows, columns, L, S, causal)
-            weights = scores.sub_(norm).exp_()  # (..., Bq, Bk)
-            grad_value[..., columns, :] += weights.transpose(-2, -1) @ d_out
-            grad_scores = (d_out @ v.transpose(-2, -1)).sub_(delta).mul_(weights)  # (..., Bq, Bk)
-            grad_query[..., rows, :] += grad_scores @ k
-            grad_key[..., columns, :] += grad_scores.transpose(-2, -1) @ q  # q carries the scale
+            weights = scores.sub_(norms[:, rows]).exp_()  # (N, Bq, Bk)
+            grad_values[:, columns].baddbmm_(weights.mT, d_out)
+            grad_scores = torch.bmm(d_out, v.mT).sub_(delta).mul_(weights)  # (N, Bq, Bk)
+            grad_queries[:, rows].baddbmm_(grad_scores, k)
+            grad_keys[:, columns].baddbmm_(grad_scores.mT, q)  # q carries the scale
     return grad_query.mul_(scale).to(query.dtype), grad_key.to(key.dtype), grad_value.to(value.dtype)
     ### END SOLUTION
 
@@ -145,6 +147,11 @@ def flash_attention(
 def _blocks(length: int, block: int) -> Iterator[slice]:
     for start in range(0, length, block):
         yield slice(start, min(start + block, length))
+
+
+def _matrices(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All leading dimensions as one: (..., L, D) gives (N, L, D), a view wherever memory allows."""
+    return tuple(x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]) for x in tensors)
 
 
 def _visible_blocks(rows: slice, L: int, S: int, block_k: int, causal: bool) -> Iterator[slice]:

@@ -94,6 +94,18 @@ def differentiate(submission: Any, grad_output: Tensor, inputs: Sequence[Tensor]
     return output, naive.Gradients(*(torch.zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)))
 
 
+def check_that_it_attends(submission: Any, tensors: Any) -> None:
+    """Whatever else is wrong, the output has to depend on all three inputs: for tests that compare a submission with itself."""
+    query, key, value = draw(tensors, (), 2, 3, 2, 2)
+    call = plain(query, 4, 4)
+    before, _ = forward(submission, (query, key, value), call)
+    changed = (("query", (query.flip(0), key, value)), ("key", (query, key.flip(-1), value)), ("value", (query, key, value * 2)))
+    for name, inputs in changed:
+        after, _ = forward(submission, inputs, call)
+        depends = bool(((before != after) & before.isfinite() & after.isfinite()).any())
+        require(depends, f"the output does not depend on {name}.", "Is it softmax(scale · Q Kᵀ) V yet?")
+
+
 def check_output(submission: Any, inputs: Sequence[Tensor], call: Call, *, hint: str, what: str = "the output", **options: Any) -> None:
     output, _ = forward(submission, inputs, call)
     assert_matches(output, naive.attention(inputs, call.causal, call.scale).output, what=f"{what} {call}", hint=hint, **options)
@@ -116,12 +128,15 @@ def check_gradients(
 
 def compare_gradients(gradients: naive.Gradients, expected: naive.Gradients, when: str, *, hint: str, **options: Any) -> None:
     for index in (2, 0, 1):
-        assert_matches(gradients[index], expected[index], what=f"{_GRADIENTS[index]} {when}", hint=hint, **options)
+        assert_same(gradients[index], expected[index], what=f"{_GRADIENTS[index]} {when}", hint=hint, **options)
 
 
-def assert_same(actual: Tensor, expected: Tensor, *, what: str, hint: str) -> None:
-    """Two ways to one result agree, also where it is NaN: that is another test's finding."""
-    assert_matches(torch.nan_to_num(actual), torch.nan_to_num(expected), what=what, hint=hint)
+def assert_same(actual: Tensor, expected: Tensor, *, what: str, hint: str, **options: Any) -> None:
+    """Two ways to one result agree, also where both are NaN: that is another test's finding."""
+    both = actual.isnan() & expected.isnan() if actual.shape == expected.shape else None
+    if both is not None and both.any():
+        actual, expected = actual.masked_fill(both, 0.0), expected.masked_fill(both, 0.0)
+    assert_matches(actual, expected, what=what, hint=hint, **options)
 
 
 def visible_tiles(L: int, S: int, call: Call) -> int:
@@ -139,7 +154,7 @@ def check_largest_tensor(cost: Cost, inputs: Sequence[Tensor], call: Call, *, of
     as_large_as = 2 if cost.largest_tensor >= lead * L * S else 1 if cost.largest_tensor > bound else 0
     note(as_large_as)
     words = {2: "as large as the whole matrix of L × S scores.", 1: "far larger than a tile or an input: does it grow with a length times a block?"}
-    hint = "Which of your tensors has that many numbers, and which of the two loops would make it a tile?"
+    hint = "Which of your tensors has that many numbers, and which of the two loops would make it a tile of the size that was asked for?"
     require(as_large_as == 0, f"{of} makes a tensor of {cost.largest_tensor:,} numbers, {words.get(as_large_as)}", hint)
 
 

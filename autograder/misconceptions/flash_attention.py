@@ -9,25 +9,32 @@ Edits = tuple[tuple[str, str], ...]
 _DEFAULT = "scale = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale\n"
 _FORWARD_SCALE = f"    _check(query, key, value, block_q, block_k)\n    {_DEFAULT}"
 _BACKWARD_SCALE = f"    _check_results(grad_output, output, logsumexp, query, value)\n    {_DEFAULT}"
-_FORWARD_QUERY = "        q = query[..., rows, :].to(wide) * scale  # (..., Bq, D)\n        highest ="
-_BACKWARD_QUERY = "        q = query[..., rows, :].to(wide) * scale  # (..., Bq, D)\n        d_out ="
-_FORWARD_LOOP = "    for rows in _blocks(L, block_q):\n        q = query[..., rows, :].to(wide) * scale  # (..., Bq, D)\n        highest"
-_BACKWARD_LOOP = "    for rows in _blocks(L, block_q):\n        q = query[..., rows, :].to(wide) * scale  # (..., Bq, D)\n        d_out"
+_Q = "        q = queries[:, rows].to(wide) * scale  # (N, Bq, D)\n"
+_FORWARD_QUERY = f"{_Q}        # The lowest"
+_BACKWARD_QUERY = f"{_Q}        d_out ="
+_FORWARD_LOOP = f"    for rows in _blocks(L, block_q):\n{_Q}        # The lowest"
+_BACKWARD_LOOP = f"    for rows in _blocks(L, block_q):\n{_Q}        d_out"
 _FORWARD_TILES = "        for columns in _visible_blocks(rows, L, S, block_k, causal):\n            scores ="
 _BACKWARD_TILES = "        for columns in _visible_blocks(rows, L, S, block_k, causal):\n            k, v ="
 _FORWARD_HIDE = "            _hide_future(scores, rows, columns, L, S, causal)\n            higher ="
 _BACKWARD_HIDE = "            _hide_future(scores, rows, columns, L, S, causal)\n            weights ="
-_START = "highest = q.new_full(q.shape[:-1], -math.inf)  # (..., Bq)"
-_HIGHER = "higher = torch.maximum(highest, scores.amax(dim=-1))"
-_ANCHOR = "anchor = higher.masked_fill(higher == -math.inf, 0.0)"
-_WEIGHTS = "weights = scores.sub_(anchor.unsqueeze(-1)).exp_()  # (..., Bq, Bk)"
-_SHRINK = "shrink = torch.exp(highest - anchor)  # (..., Bq)"
-_TOTAL = "total = total * shrink + weights.sum(dim=-1)"
-_SUMMED = "summed = summed * shrink.unsqueeze(-1) + weights @ value[..., columns, :].to(wide)"
-_OUTPUT = "output[..., rows, :] = (summed / total.masked_fill(~seen, 1.0).unsqueeze(-1)).to(output.dtype)"
-_LOGSUMEXP = "logsumexp[..., rows] = highest + torch.log(total)  # -inf + log 0 = -inf"
+_START = "highest = q.new_full((*q.shape[:2], 1), torch.finfo(wide).min)  # (N, Bq, 1)"
+_HIGHER = "higher = torch.maximum(highest, scores.amax(dim=-1, keepdim=True))"
+_WEIGHTS = "weights = scores.sub_(higher).exp_()  # (N, Bq, Bk), in place: a fresh tile costs more than its arithmetic"
+_SHRINK = "shrink = torch.exp(highest - higher)  # (N, Bq, 1)"
+_TOTAL = "total.mul_(shrink).add_(weights.sum(dim=-1, keepdim=True))"
+_SUMMED = "summed.mul_(shrink).baddbmm_(weights, values[:, columns].to(wide))"
+_OUTPUT = "outputs[:, rows] = (summed / total.masked_fill(total == 0, 1.0)).to(output.dtype)"
+_LOGSUMEXP = "logsumexps[:, rows] = highest + torch.log(total)  # log 0 = -inf"
 _LOGSUMEXP_DTYPE = "logsumexp = query.new_empty(query.shape[:-1], dtype=wide)  # (..., L)"
 _OUTPUT_EMPTY = "output = query.new_empty(*query.shape[:-1], value.size(-1))  # (..., L, Dv)"
+_NOT_DIVIDED = "outputs[:, rows] = summed.to(output.dtype)"
+# As whoever lets autograd look on writes it: autograd refuses what changes tensors that it saved.
+_OUT_OF_PLACE: Edits = (
+    (_WEIGHTS, "weights = torch.exp(scores - higher)"),
+    (_TOTAL, "total = total * shrink + weights.sum(dim=-1, keepdim=True)"),
+    (_SUMMED, "summed = summed * shrink + weights @ values[:, columns].to(wide)"),
+)
 _BLOCKS = "    for start in range(0, length, block):\n"
 _VISIBLE = "visible = min(S, rows.stop + S - L) if causal else S"
 _VISIBLE_TEST = "        if columns.start < visible:\n"
@@ -35,14 +42,13 @@ _KEY_BLOCKS = "    for columns in _blocks(S, block_k):\n"
 _HIDE_TEST = "if causal and columns.stop - 1 > rows.start + S - L:"
 _POSITION = "query_position = torch.arange(rows.start, rows.stop, device=scores.device).unsqueeze(1) + S - L  # (Bq, 1)"
 _FUTURE = "scores.masked_fill_(key_position > query_position, -math.inf)"
-_D_OUT = "d_out = grad_output[..., rows, :].to(wide)  # (..., Bq, Dv)"
-_DELTA = "delta = (d_out * output[..., rows, :].to(wide)).sum(dim=-1, keepdim=True)  # (..., Bq, 1)"
-_NORM = "norm = logsumexp[..., rows].masked_fill(logsumexp[..., rows] == -math.inf, 0.0).unsqueeze(-1)  # (..., Bq, 1)"
-_AGAIN = "weights = scores.sub_(norm).exp_()  # (..., Bq, Bk)"
-_GRAD_VALUE = "grad_value[..., columns, :] += weights.transpose(-2, -1) @ d_out"
-_GRAD_SCORES = "grad_scores = (d_out @ v.transpose(-2, -1)).sub_(delta).mul_(weights)  # (..., Bq, Bk)"
-_GRAD_QUERY = "grad_query[..., rows, :] += grad_scores @ k"
-_GRAD_KEY = "grad_key[..., columns, :] += grad_scores.transpose(-2, -1) @ q  # q carries the scale"
+_DELTA = "delta = (d_out * outputs[:, rows].to(wide)).sum(dim=-1, keepdim=True)  # (N, Bq, 1)"
+_NORM = "(norms,) = _matrices(logsumexp.masked_fill(logsumexp == -math.inf, 0.0).unsqueeze(-1))  # (N, L, 1)"
+_AGAIN = "weights = scores.sub_(norms[:, rows]).exp_()  # (N, Bq, Bk)"
+_GRAD_VALUE = "grad_values[:, columns].baddbmm_(weights.mT, d_out)"
+_GRAD_SCORES = "grad_scores = torch.bmm(d_out, v.mT).sub_(delta).mul_(weights)  # (N, Bq, Bk)"
+_GRAD_QUERY = "grad_queries[:, rows].baddbmm_(grad_scores, k)"
+_GRAD_KEY = "grad_keys[:, columns].baddbmm_(grad_scores.mT, q)  # q carries the scale"
 _RESULTS = "return grad_query.mul_(scale).to(query.dtype), grad_key.to(key.dtype), grad_value.to(value.dtype)"
 _SAVE = "ctx.save_for_backward(query, key, value, output, logsumexp)"
 _SETTINGS = "ctx.settings = (causal, scale, block_q, block_k)"
@@ -51,6 +57,7 @@ _APPLY = "return FlashAttention.apply(query, key, value, causal, scale, block_q,
 _CHECK = """    shapes = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
 """
 _CHECK_LEAD = "    if not query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:\n"
+_MESSAGES = ('f"query, key and value', 'f"leading', 'f"query and key must', 'f"every key', 'f"blocks')
 _CHECK_BLOCKS = "    if block_q < 1 or block_k < 1:\n"
 
 
@@ -78,56 +85,56 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "output-not-rescaled",
         "When a later tile raises the running maximum, you do not shrink the output summed so far. It was made with exp(score − old maximum), so "
         "it has to be multiplied by exp(old maximum − new maximum), like the denominator.",
-        ((_SUMMED, "summed = summed + weights @ value[..., columns, :].to(wide)"),),
+        ((_SUMMED, "summed.baddbmm_(weights, values[:, columns].to(wide))"),),
     ),
     Misconception(
         "denominator-not-rescaled",
         "When a later tile raises the running maximum, you do not shrink the denominator summed so far. It has to be multiplied by exp(old "
         "maximum − new maximum), like the output.",
-        ((_TOTAL, "total = total + weights.sum(dim=-1)"),),
+        ((_TOTAL, "total.add_(weights.sum(dim=-1, keepdim=True))"),),
     ),
     Misconception(
         "rescaled-the-wrong-way",
         "You rescale by exp(new maximum − old maximum). What was summed before shrinks when the maximum grows: exp(old − new), never above 1.",
-        ((_SHRINK, "shrink = torch.where(highest == -math.inf, 0.0, torch.exp(anchor - highest))"),),
+        ((_SHRINK, "shrink = torch.where(total == 0, 0.0, torch.exp(higher - highest))"),),
     ),
     Misconception(
         "maximum-of-the-tile-only",
         "You subtract each tile's own maximum, not the running one. When a later tile scores far lower, what was summed before is blown up by "
         "exp(large) and overflows; the maximum may only grow.",
-        ((_HIGHER, "higher = scores.amax(dim=-1)"),),
+        ((_HIGHER, "higher = scores.amax(dim=-1, keepdim=True).clamp_min(torch.finfo(wide).min)"),),
     ),
     Misconception(
         "maximum-starts-at-zero",
         "Your running maximum starts at 0. Where all scores of a row are far below 0, every exponential underflows to 0 and 0 is divided by 0. It"
         " starts at −∞, below anything that comes.",
-        ((_START, "highest = q.new_zeros(q.shape[:-1])"),),
+        ((_START, "highest = q.new_zeros(*q.shape[:2], 1)"),),
     ),
     Misconception(
         "one-maximum-for-the-tile",
         "You subtract one maximum from the whole tile. Rows of a tile may lie thousands apart, and the low ones underflow; each row needs its own"
         " maximum.",
-        ((_HIGHER, "higher = torch.maximum(highest, scores.amax(dim=(-2, -1)).unsqueeze(-1).expand_as(highest))"),),
+        ((_HIGHER, "higher = torch.maximum(highest, scores.amax(dim=(-2, -1), keepdim=True))"),),
     ),
     Misconception(
         "no-maximum",
         "You take exp of the scores as they are. Scores of a few hundred overflow, and very low ones all become 0; subtract each row's running "
         "maximum first.",
-        ((_HIGHER, "higher = torch.zeros_like(highest)"), (_START, "highest = q.new_zeros(q.shape[:-1])")),
+        ((_HIGHER, "higher = torch.zeros_like(highest)"), (_START, "highest = q.new_zeros(*q.shape[:2], 1)")),
     ),
     Misconception(
         "never-divided",
         "You do not divide by the denominator. The sum of exp(score) · value over all tiles becomes an average only when it is divided by the sum"
         " of exp(score), once, at the end.",
-        ((_OUTPUT, "output[..., rows, :] = summed.to(output.dtype)"),),
+        ((_OUTPUT, _NOT_DIVIDED),),
     ),
     Misconception(
         "divided-in-every-tile",
         "You divide by the running denominator in every tile and then go on adding to the quotient. Either divide once, after the last tile, or "
         "undo the earlier division first.",
         (
-            (_SUMMED, f"{_SUMMED}\n            summed = summed / total.masked_fill(total == 0, 1.0).unsqueeze(-1)"),
-            (_OUTPUT, "output[..., rows, :] = summed.to(output.dtype)"),
+            (_SUMMED, f"{_SUMMED}\n            summed = summed / total.masked_fill(total == 0, 1.0)"),
+            (_OUTPUT, _NOT_DIVIDED),
         ),
     ),
     Misconception(
@@ -135,26 +142,37 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "You take a softmax within each tile and add the results. Each then counts as much as any other, whatever its scores; the denominator "
         "belongs to the whole row.",
         (
-            (_SUMMED, "summed = summed + torch.nan_to_num(weights / weights.sum(dim=-1, keepdim=True)) @ value[..., columns, :].to(wide)"),
-            (_OUTPUT, "output[..., rows, :] = summed.to(output.dtype)"),
+            (_SUMMED, "summed.baddbmm_(torch.nan_to_num(weights / weights.sum(dim=-1, keepdim=True)), values[:, columns].to(wide))"),
+            (_OUTPUT, _NOT_DIVIDED),
         ),
+    ),
+    Misconception(
+        "small-number-in-the-denominator",
+        "You add a small number to the denominator, against a division by 0. That changes every output; a sum of 0 happens only where a query sees "
+        "nothing, and only there something else is divided by.",
+        ((_OUTPUT, "outputs[:, rows] = (summed / (total + 1e-6)).to(output.dtype)"),),
     ),
     # logsumexp
     Misconception(
         "logsumexp-without-the-sum",
         "Your logsumexp is the running maximum alone. The logarithm of the denominator has to be added to it.",
-        ((_LOGSUMEXP, "logsumexp[..., rows] = highest"),),
+        ((_LOGSUMEXP, "logsumexps[:, rows] = highest.masked_fill(total == 0, -math.inf)"),),
     ),
     Misconception(
         "logsumexp-without-the-maximum",
         "Your logsumexp is the logarithm of the denominator alone. The denominator was made with scores less their maximum, which has to be added"
         " again.",
-        ((_LOGSUMEXP, "logsumexp[..., rows] = torch.log(total)"),),
+        ((_LOGSUMEXP, "logsumexps[:, rows] = torch.log(total)"),),
     ),
     Misconception(
         "logsumexp-to-base-2",
         "Your logsumexp is a logarithm to base 2. Kernels like that because exp2 is fast; the contract asks for the natural one.",
-        ((_LOGSUMEXP, "logsumexp[..., rows] = (highest + torch.log(total)) / math.log(2)"),),
+        ((_LOGSUMEXP, "logsumexps[:, rows] = (highest + torch.log(total)) / math.log(2)"),),
+    ),
+    Misconception(
+        "logsumexp-of-unscaled-scores",
+        "The maximum in your logsumexp is that of scores without the scale. It is about the scaled scores throughout.",
+        ((_LOGSUMEXP, "logsumexps[:, rows] = highest / scale + torch.log(total) if scale else highest + torch.log(total)"),),
     ),
     # The scale
     Misconception(
@@ -185,6 +203,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "scale-ignored-in-backward",
         "Your backward pass always uses 1 / √D, though the forward pass uses the caller's scale.",
         (_with(_BACKWARD_SCALE, _DEFAULT, "scale = 1.0 / math.sqrt(query.size(-1))\n"),),
+    ),
+    Misconception(
+        "scale-never-negative",
+        "You take the scale's absolute value. A negative scale is one like any other: it prefers the keys that the query disagrees with.",
+        _default_scale("scale = 1.0 / math.sqrt(query.size(-1)) if scale is None else abs(scale)"),
     ),
     # Lengths and blocks
     Misconception(
@@ -218,6 +241,19 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "as-many-keys-as-queries",
         "You run over as many keys as there are queries. Keys have a length of their own, S.",
         ((_KEY_BLOCKS, "    for columns in _blocks(min(L, S), block_k):\n"),),
+    ),
+    Misconception(
+        "output-as-wide-as-a-query",
+        "Your output has as many features as a query. It is a mean of values, so it has theirs: (…, L, Dv).",
+        (
+            (_OUTPUT_EMPTY, "output = query.new_zeros(query.shape)"),
+            (_OUTPUT, "outputs[:, rows] = (summed / total.masked_fill(total == 0, 1.0)).to(output.dtype).expand_as(outputs[:, rows])"),
+        ),
+    ),
+    Misconception(
+        "four-dimensions-only",
+        "You take for granted that there are a batch and heads. Any leading dimensions are legal, none too.",
+        ((_CHECK, f"    batch, heads, length, width = query.shape\n{_CHECK}"),),
     ),
     # Causal
     Misconception(
@@ -296,7 +332,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "first, then take the maximum.",
         (
             _with(_FORWARD_HIDE, "            _hide_future(scores, rows, columns, L, S, causal)\n", ""),
-            (_ANCHOR, f"{_ANCHOR}\n            _hide_future(scores, rows, columns, L, S, causal)"),
+            (_HIGHER, f"{_HIGHER}\n            _hide_future(scores, rows, columns, L, S, causal)"),
         ),
     ),
     Misconception(
@@ -309,7 +345,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
                 _AGAIN,
                 "seen = torch.zeros_like(scores)\n"
                 "            _hide_future(seen, rows, columns, L, S, causal)\n"
-                "            weights = scores.sub_(norm).exp_() * (seen == 0)",
+                "            weights = scores.sub_(norms[:, rows]).exp_() * (seen == 0)",
             ),
         ),
     ),
@@ -317,12 +353,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "nan-without-keys",
         "A query that sees no key becomes NaN: its maximum is still −∞, and −∞ − (−∞) is not a number. Such a row has output 0.",
-        ((_ANCHOR, "anchor = higher"),),
+        ((_START, "highest = q.new_full((*q.shape[:2], 1), -math.inf)"),),
     ),
     Misconception(
         "zero-over-zero-without-keys",
         "A query that sees no key becomes NaN: its denominator is 0, and 0 / 0 is not a number. Such a row has output 0.",
-        ((_OUTPUT, "output[..., rows, :] = (summed / total.unsqueeze(-1)).to(output.dtype)"),),
+        ((_OUTPUT, "outputs[:, rows] = (summed / total).to(output.dtype)"),),
     ),
     Misconception(
         "average-without-keys",
@@ -333,23 +369,28 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "logsumexp-zero-without-keys",
         "The logsumexp of a query that sees no key is 0 here. The logarithm of an empty sum is −∞.",
-        ((_LOGSUMEXP, "logsumexp[..., rows] = torch.where(seen, highest + torch.log(total), 0.0)"),),
+        ((_LOGSUMEXP, "logsumexps[:, rows] = torch.where(total > 0, highest + torch.log(total), 0.0)"),),
     ),
     Misconception(
         "gradient-nan-without-keys",
         "In the backward pass a query that sees no key gives NaN: exp(−∞ − (−∞)). Its weights are 0, and so is all that comes of them.",
-        ((_NORM, "norm = logsumexp[..., rows].unsqueeze(-1)"),),
+        ((_NORM, "(norms,) = _matrices(logsumexp.unsqueeze(-1))"),),
+    ),
+    Misconception(
+        "logsumexp-plus-infinity-without-keys",
+        "The logsumexp of a query that sees no key is +∞ here. That is handy in the backward pass, but the logarithm of an empty sum is −∞.",
+        ((_LOGSUMEXP, "logsumexps[:, rows] = torch.where(total > 0, highest + torch.log(total), math.inf)"),),
     ),
     # The backward pass
     Misconception(
         "no-delta",
         "You leave out the row sums of dO · O. The softmax's derivative is P · (dP − Σ P · dP), and that sum is Σ dO · O.",
-        ((_GRAD_SCORES, "grad_scores = (d_out @ v.transpose(-2, -1)).mul_(weights)"),),
+        ((_GRAD_SCORES, "grad_scores = torch.bmm(d_out, v.mT).mul_(weights)"),),
     ),
     Misconception(
         "delta-is-a-mean",
         "You average dO · O over the features; delta is their sum.",
-        ((_DELTA, "delta = (d_out * output[..., rows, :].to(wide)).mean(dim=-1, keepdim=True)"),),
+        ((_DELTA, "delta = (d_out * outputs[:, rows].to(wide)).mean(dim=-1, keepdim=True)"),),
     ),
     Misconception(
         "delta-within-the-tile",
@@ -357,7 +398,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         (
             (
                 _GRAD_SCORES,
-                "grad_weights = d_out @ v.transpose(-2, -1)\n"
+                "grad_weights = torch.bmm(d_out, v.mT)\n"
                 "            grad_scores = weights * (grad_weights - (weights * grad_weights).sum(dim=-1, keepdim=True))",
             ),
         ),
@@ -370,7 +411,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "gradient-of-key-not-scaled",
         "Your gradient of the key lacks the scale. The score is scale · q · k, so its derivative by k is scale · q.",
-        ((_GRAD_KEY, "grad_key[..., columns, :] += grad_scores.transpose(-2, -1) @ query[..., rows, :].to(wide)"),),
+        ((_GRAD_KEY, "grad_keys[:, columns].baddbmm_(grad_scores.mT, queries[:, rows].to(wide))"),),
     ),
     Misconception(
         "gradient-of-key-scaled-twice",
@@ -382,8 +423,8 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "Your backward pass makes the weights again from scores without the scale, but logsumexp is about scaled scores.",
         (
             (
-                "            scores = q @ k.transpose(-2, -1)  # (..., Bq, Bk)\n",
-                "            scores = query[..., rows, :].to(wide) @ k.transpose(-2, -1)\n",
+                "            scores = torch.bmm(q, k.mT)  # (N, Bq, Bk)\n",
+                "            scores = torch.bmm(queries[:, rows].to(wide), k.mT)\n",
             ),
         ),
     ),
@@ -401,22 +442,27 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "gradient-of-value-overwritten",
         "Each block of queries overwrites the gradient of the values. A value is seen by all blocks of queries: add them up.",
-        ((_GRAD_VALUE, "grad_value[..., columns, :] = weights.transpose(-2, -1) @ d_out"),),
+        ((_GRAD_VALUE, "grad_values[:, columns] = torch.bmm(weights.mT, d_out)"),),
     ),
     Misconception(
         "gradient-of-query-overwritten",
         "Each tile of keys overwrites the gradient of its queries. A query sees all tiles of keys: add them up.",
-        ((_GRAD_QUERY, "grad_query[..., rows, :] = grad_scores @ k"),),
+        ((_GRAD_QUERY, "grad_queries[:, rows] = torch.bmm(grad_scores, k)"),),
     ),
     Misconception(
         "gradient-of-key-overwritten",
         "Each block of queries overwrites the gradient of the keys. A key is seen by all blocks of queries: add them up.",
-        ((_GRAD_KEY, "grad_key[..., columns, :] = grad_scores.transpose(-2, -1) @ q"),),
+        ((_GRAD_KEY, "grad_keys[:, columns] = torch.bmm(grad_scores.mT, q)"),),
     ),
     Misconception(
         "no-mask-in-backward",
         "Your backward pass makes the weights again without the causal mask, so hidden pairs get gradients.",
         (_with(_BACKWARD_HIDE, "            _hide_future(scores, rows, columns, L, S, causal)\n", ""),),
+    ),
+    Misconception(
+        "delta-added",
+        "You add the row sums of dO · O to dP. The softmax's derivative subtracts them: P · (dP − δ).",
+        ((_GRAD_SCORES, "grad_scores = torch.bmm(d_out, v.mT).add_(delta).mul_(weights)"),),
     ),
     # Layouts, dtypes, calls
     Misconception(
@@ -425,20 +471,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         (
             (
                 _DELTA,
-                "flat = grad_output.view(-1, L, value.size(-1)).view_as(output)[..., rows, :].to(wide)\n"
-                "        delta = (flat * output[..., rows, :].to(wide)).sum(dim=-1, keepdim=True)",
+                "flat = grad_output.view(-1, L, value.size(-1))[:, rows].to(wide)\n"
+                "        delta = (flat * outputs[:, rows].to(wide)).sum(dim=-1, keepdim=True)",
             ),
         ),
     ),
     Misconception(
         "query-scaled-in-place",
         "You scale the caller's query in place: a slice of a tensor shares its memory. Make a new tensor.",
-        (_with(_FORWARD_QUERY, "query[..., rows, :].to(wide) * scale", "query[..., rows, :].detach().to(wide).mul_(scale)"),),
+        (_with(_FORWARD_QUERY, "queries[:, rows].to(wide) * scale", "queries[:, rows].detach().to(wide).mul_(scale)"),),
     ),
     Misconception(
         "logsumexp-changed-in-place",
         "Your backward pass replaces −∞ in the caller's logsumexp. Make a new tensor: masked_fill, not masked_fill_.",
-        ((_NORM, "norm = logsumexp[..., rows].masked_fill_(logsumexp[..., rows] == -math.inf, 0.0).unsqueeze(-1)"),),
+        ((_NORM, "(norms,) = _matrices(logsumexp.masked_fill_(logsumexp == -math.inf, 0.0).unsqueeze(-1))"),),
     ),
     Misconception(
         "float32-throughout",
@@ -497,14 +543,96 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "blocks-not-checked",
         "You do not check the block sizes. A block below 1 is a ValueError that names it.",
-        ((_CHECK_BLOCKS, "    if False:\n"),),
+        (
+            (_CHECK_BLOCKS, "    if False:\n"),
+            (_OUTPUT_EMPTY, "output = query.new_zeros(*query.shape[:-1], value.size(-1))"),
+            (_LOGSUMEXP_DTYPE, "logsumexp = query.new_zeros(query.shape[:-1], dtype=wide)"),
+        ),
     ),
     Misconception(
         "shapes-not-checked",
         "You do not check whether query, key and value fit together, so what does not fit fails somewhere inside with another error, or not at all.",
         ((_CHECK, f"    if True:\n        return\n{_CHECK}"),),
     ),
+    Misconception(
+        "grad-output-changed-in-place",
+        "Your backward pass changes the caller's grad_output. Others may still need it: make a new tensor.",
+        ((_DELTA, f"grad_outputs[:, rows] = grad_outputs[:, rows] * 1.5\n        {_DELTA}"),),
+    ),
+    Misconception(
+        "output-changed-in-place",
+        "Your backward pass multiplies the caller's output by grad_output in place. Make a new tensor for the product.",
+        ((_DELTA, "delta = outputs[:, rows].mul_(grad_outputs[:, rows]).to(wide).sum(dim=-1, keepdim=True)"),),
+    ),
+    Misconception(
+        "logsumexp-in-float64",
+        "Your logsumexp is always float64. It is float32 for float32 and below, and float64 for float64 alone.",
+        ((_LOGSUMEXP_DTYPE, "logsumexp = query.new_empty(query.shape[:-1], dtype=torch.float64)"),),
+    ),
+    Misconception(
+        "causal-lost",
+        "flash_attention does not hand causal on, so every query sees every key.",
+        ((_APPLY, "return FlashAttention.apply(query, key, value, False, scale, block_q, block_k)"),),
+    ),
+    Misconception(
+        "causal-forgotten-for-backward",
+        "FlashAttention.forward does not keep causal for its backward pass, which then counts hidden pairs.",
+        ((_SETTINGS, "ctx.settings = (False, scale, block_q, block_k)"),),
+    ),
+    Misconception(
+        "all-gradients-or-none",
+        "FlashAttention.backward gives no gradient at all unless query, key and value all want one. Any of them may want one alone.",
+        ((_GRADIENTS, f"if not all(ctx.needs_input_grad[:3]):\n            return (None,) * 7\n        {_GRADIENTS}"),),
+    ),
+    Misconception(
+        "detached",
+        "The result of flash_attention is cut off from its inputs: no gradient flows. Return what FlashAttention.apply gives, as it is.",
+        ((_APPLY, f"{_APPLY}.detach()"),),
+    ),
+    Misconception(
+        "another-error",
+        "You refuse bad arguments with another error than ValueError. An assert is switched off by python -O, and callers wait for a ValueError.",
+        tuple((f"raise ValueError({start}", f"raise AssertionError({start}") for start in _MESSAGES),
+    ),
+    Misconception(
+        "backward-checks-nothing",
+        "Your backward function does not check its arguments. It can be called by itself: blocks below 1 and shapes that do not fit are ValueErrors there too.",
+        ((_BACKWARD_SCALE, f"    {_DEFAULT}"),),
+    ),
     # Cost
+    Misconception(
+        "blocks-ignored",
+        "You use tiles of 64 × 64 whatever the caller asks for. Smaller blocks are asked for where memory is short: block_q and block_k say how large a tile is.",
+        (
+            (_FORWARD_SCALE, f"{_FORWARD_SCALE}    block_q = block_k = 64\n"),
+            (_BACKWARD_SCALE, f"{_BACKWARD_SCALE}    block_q = block_k = 64\n"),
+        ),
+    ),
+    Misconception(
+        "forward-in-two-passes",
+        "You go through the keys twice, first for the maximum and the sum, then for the output: three products for each tile. The running values make one pass do.",
+        (
+            (_SUMMED, "pass"),
+            (
+                _OUTPUT,
+                "for columns in _visible_blocks(rows, L, S, block_k, causal):\n"
+                "            weights = torch.bmm(q, keys[:, columns].to(wide).mT)\n"
+                "            _hide_future(weights, rows, columns, L, S, causal)\n"
+                "            summed.baddbmm_(weights.sub_(highest).exp_(), values[:, columns].to(wide))\n"
+                f"        {_OUTPUT}",
+            ),
+        ),
+    ),
+    Misconception(
+        "forward-pass-again-in-backward",
+        "Your backward pass runs the forward pass again to get output and logsumexp. It is given both: seven products where five do.",
+        (
+            (
+                _BACKWARD_SCALE,
+                f"{_BACKWARD_SCALE}    output, logsumexp = flash_attention_forward(query, key, value, causal, scale, block_q, block_k)\n",
+            ),
+        ),
+    ),
     Misconception(
         "nothing-tiled",
         "You compute ordinary attention and let autograd differentiate it: the whole matrix of scores is made, kept and differentiated. It has to"
@@ -514,7 +642,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             _with(_FORWARD_TILES, _TILES, "_visible_blocks(rows, L, S, S, causal)"),
             _with(_BACKWARD_LOOP, _LOOP, "_blocks(L, L)"),
             _with(_BACKWARD_TILES, _TILES, "_visible_blocks(rows, L, S, S, causal)"),
-            (_WEIGHTS, "weights = torch.exp(scores - anchor.unsqueeze(-1))"),
+            *_OUT_OF_PLACE,
             (_APPLY, "return flash_attention_forward(query, key, value, causal, scale, block_q, block_k)[0]"),
         ),
     ),
@@ -564,7 +692,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "You let autograd differentiate the tiled forward pass. It saves every tile of weights for later: the whole matrix, in pieces. Only "
         "inputs, output and logsumexp may be kept, and tiles are made again.",
         (
-            (_WEIGHTS, "weights = torch.exp(scores - anchor.unsqueeze(-1))"),
+            *_OUT_OF_PLACE,
             (_APPLY, "return flash_attention_forward(query, key, value, causal, scale, block_q, block_k)[0]"),
         ),
     ),
@@ -585,11 +713,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         (
             (
                 _GRAD_KEY,
-                "scores_again = q @ k.transpose(-2, -1)\n"
+                "scores_again = torch.bmm(q, k.mT)\n"
                 "            _hide_future(scores_again, rows, columns, L, S, causal)\n"
-                "            weights_again = scores_again.sub_(norm).exp_()\n"
-                "            grad_scores_again = (d_out @ v.transpose(-2, -1)).sub_(delta).mul_(weights_again)\n"
-                "            grad_key[..., columns, :] += grad_scores_again.transpose(-2, -1) @ q",
+                "            weights_again = scores_again.sub_(norms[:, rows]).exp_()\n"
+                "            grad_scores_again = torch.bmm(d_out, v.mT).sub_(delta).mul_(weights_again)\n"
+                "            grad_keys[:, columns].baddbmm_(grad_scores_again.mT, q)",
             ),
         ),
     ),
