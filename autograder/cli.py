@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     places.add_argument("--zip", type=Path, help="what Moodle, Canvas or Blackboard gives out for one --assignment")
     collect.add_argument("--organisation", default="", help="on GitHub: where the class's repositories are")
     collect.add_argument("--prefix", default="", help='on GitHub: what their names begin with, before the login: "transformer-"')
-    collect.add_argument("--assignment", help="only this one")
-    collect.add_argument("--student", help="only this student's")
+    collect.add_argument("--assignment", type=_or_all, help="only this one; empty: all")
+    collect.add_argument("--student", type=_or_all, help="only this student's; empty: all")
     collect.add_argument("--until", default="due", help='"due": the last version by the due time and extension (default); "newest"; or a time')
     collect.add_argument("--course", type=Path, default=Path("course.toml"))
     collect.add_argument("--roster", type=Path, help="a CSV with the class's students")
@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     shard.add_argument("submissions", type=Path, help="a folder that holds <student>/NN_name/name.py")
     shard.add_argument("out", type=Path, help="a new folder for the shards")
     shard.add_argument("--size", type=_positive, default=60, help="submissions in one shard (default: 60)")
-    shard.add_argument("--assignment", help="only this one")
-    shard.add_argument("--student", help="only this student's")
+    shard.add_argument("--assignment", type=_or_all, help="only this one; empty: all")
+    shard.add_argument("--student", type=_or_all, help="only this student's; empty: all")
     shard.add_argument("--force", action="store_true", help="also what did not change")
     shard.add_argument("--matrix", type=Path, help='append "shards=[...]" to this file, as a workflow\'s output')
     shard.add_argument("--results", type=Path, default=Path("results"), help="earlier results: what is there is not graded again")
@@ -77,13 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     post.add_argument("--incoming", type=Path, action="append", default=[], help="results of another machine, validated and kept first")
     post.add_argument("--as", dest="way", choices=("check", "status", "comment"), default="check", help="how a score is shown (default: check)")
     post.add_argument("--dry-run", action="store_true", help="print what would be posted, send nothing")
-    post.add_argument("--assignment", help="only this one")
-    post.add_argument("--student", help="only this student's")
+    post.add_argument("--assignment", type=_or_all, help="only this one; empty: all")
+    post.add_argument("--student", type=_or_all, help="only this student's; empty: all")
     post.add_argument("--results", type=Path, default=Path("results"))
     post.add_argument("--course", type=Path, default=Path("course.toml"))
     post.add_argument("--roster", type=Path, help="a CSV with the class's students")
     _add_api(post)
     post.set_defaults(run=_post)
+
+    ledger = verbs.add_parser("ledger", help="keep the results on a branch of a git repository")
+    ledger.add_argument("direction", choices=("pull", "push"))
+    ledger.add_argument("--results", type=Path, default=Path("results"))
+    ledger.add_argument("--remote", default="", help="the repository's address or path (default: the one that a workflow runs in)")
+    ledger.add_argument("--branch", default="results")
+    ledger.set_defaults(run=_ledger)
 
     publish = verbs.add_parser("publish", help="write grades.csv, feedback, class report and gradebook again from the results")
     _add_course(publish)
@@ -106,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--jobs", type=_positive)
     verify.add_argument("--no-docs", action="store_true", help="do not write docs/kill_matrix")
     verify.set_defaults(run=_verify)
+
+    release = verbs.add_parser("release", help="write or update the repository that students get, or look for what it must not hold")
+    release.add_argument("out", type=Path, metavar="OUT", help="a new or empty folder, or one that was released to before")
+    release.add_argument("--assignment", nargs="+", action="extend", default=[], metavar="NAME", help="exactly these (default: all)")
+    release.add_argument("--check", action="store_true", help="write nothing; look through a folder for what students must not get")
+    release.add_argument("--course", type=Path, default=Path("course.toml"))
+    release.set_defaults(run=_release)
 
     check = verbs.add_parser("check", help="a student's public tests, in words")
     check.add_argument("assignments", nargs="*", metavar="ASSIGNMENT")
@@ -133,6 +147,10 @@ def _add_course(parser: argparse.ArgumentParser) -> None:
 
 def _add_api(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api", default="https://api.github.com", metavar="URL", help="GitHub's API; an Enterprise server has its own")
+
+
+def _or_all(text: str) -> str | None:
+    return text or None
 
 
 def _positive(text: str) -> int:
@@ -204,6 +222,14 @@ def _post(options: argparse.Namespace) -> int:
     return post(PostOptions(incoming=tuple(options.incoming), **{name: getattr(options, name) for name in names}), Console())
 
 
+def _ledger(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.ledger import ledger
+
+    return ledger(options.direction, options.results, options.remote, options.branch, Console())
+
+
 def _publish(options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -235,6 +261,14 @@ def _verify(options: argparse.Namespace) -> int:
     return verify_course(options.course, options.assignments, options.jobs, write_docs=not options.no_docs)
 
 
+def _release(options: argparse.Namespace) -> int:
+    from autograder.release.release import check, release
+
+    if options.check:
+        return check(options.course, options.out)
+    return release(options.course, options.out, options.assignment)
+
+
 def _check(options: argparse.Namespace) -> int:
     from autograder.checking.check import main as check
 
@@ -249,6 +283,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from autograder.github.errors import GitHubError
     from autograder.grading.seeds import SecretError
     from autograder.grading.suite_error import SuiteError
+    from autograder.release.errors import ReleaseError
     from autograder.results.ledger import LedgerError
     from autograder.sandbox.errors import SandboxError, ZygoteDiedError
     from autograder.submissions.find import SubmissionsError

@@ -314,7 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
         return 404, {"message": "Not Found"}, {}
 
     def _user(self):
-        return self.forge.shapes.make("public-user", login=self.forge.login)
+        return self.forge.shapes.make("public-user", login=self.forge.login, user_view_type="public")
 
     def _app(self, path, body, token):
         import jwt

@@ -44,7 +44,7 @@ def prune(whole):
         _, _, kind, name = waiting.pop().split("/", 3)
         if name in components.get(kind, {}):
             continue
-        part = without_prose(whole["components"][kind][name])
+        part = without_prose(whole["components"][kind][name], response=kind == "responses")
         components.setdefault(kind, {})[name] = part
         waiting |= references(part)
     return found | {"components": {kind: dict(sorted(parts.items())) for kind, parts in sorted(components.items())}}
@@ -57,17 +57,20 @@ def references(part):
     return set().union(*(references(value) for value in part)) if isinstance(part, list) else set()
 
 
-def without_prose(part, names=False):
-    """`names`: this is a mapping by name, in which "title" and the like are somebody's names."""
+def without_prose(part, names=False, response=False):
+    """`names`: this is a mapping by name, in which "title" and the like are somebody's names. `response`: OpenAPI demands its description."""
     if isinstance(part, list):
         return [without_prose(value) for value in part]
     if not isinstance(part, dict):
         return part
-    # OpenAPI demands a description of each response.
-    kept = {key: value for key, value in part.items() if names or key not in _PROSE}
-    if "description" in part and ("content" in part or "headers" in part):
-        kept["description"] = ""
-    return {key: without_prose(value, names=key in ("properties", "responses", "schemas", "headers") and not names) for key, value in kept.items()}
+    kept = {} if "$ref" in part or not response else {"description": ""}
+    for key, value in part.items():
+        if names or key not in _PROSE:
+            by_name = not names and key in ("properties", "responses", "schemas", "headers")
+            kept[key] = (
+                without_prose(value, names=by_name) if key != "responses" else {code: without_prose(of, response=True) for code, of in value.items()}
+            )
+    return kept
 
 
 if __name__ == "__main__":
