@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -58,7 +59,7 @@ class Submission(Protocol):
 
     @property
     def changed_inputs(self) -> list[str]:
-        """Arguments that calls of this test changed in place, as "function(argument 2)"; the caller's tensor is left as it was."""
+        """Arguments that calls of this test changed in place, as "function(argument 2)"; the caller's tensor or list is left as it was."""
 
     def has(self, name: str) -> bool:
         """Whether the module defines this name."""
@@ -159,7 +160,10 @@ class LocalSubmission:
 
     def _call(self, target: Callable[..., Any], label: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = [(name, tensor, tensor.detach().clone()) for name, tensor in _tensors_of(args, kwargs)]
-        result = self._observe(lambda: target(*_unwrap(args), **_unwrap(kwargs)))
+        own_args, own_kwargs = _unwrap(args), _unwrap(kwargs)  # lists of the callee's own: the caller's stay as they are
+        lists = [(name, value, list(value)) for name, value in _named(own_args, own_kwargs) if isinstance(value, list)]
+        result = self._observe(lambda: target(*own_args, **own_kwargs))
+        self._changed += [f"{label}({name})" for name, value, items in lists if len(value) != len(items) or any(map(operator.is_not, value, items))]
         changed = [entry for entry in given if not _same_bits(entry[1].detach(), entry[2])]
         if changed:
             result = _copied(result)  # it may share memory with an argument that is put back now
@@ -248,10 +252,13 @@ def _unwrap(value: Any) -> Any:
     return value
 
 
+def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(f"argument {position}", value) for position, value in enumerate(args, 1)] + list(kwargs.items())
+
+
 def _tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    named = [(f"argument {position}", value) for position, value in enumerate(args, 1)] + list(kwargs.items())
     seen: set[int] = set()
-    for name, value in named:
+    for name, value in _named(args, kwargs):
         for tensor in value if isinstance(value, tuple | list) else (value,):
             if isinstance(tensor, Tensor) and id(tensor) not in seen:
                 seen.add(id(tensor))

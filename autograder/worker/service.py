@@ -7,6 +7,7 @@ it, and judges only the values that come back.
 from __future__ import annotations
 
 import gc
+import operator
 import sys
 import types
 from collections.abc import Callable
@@ -128,11 +129,13 @@ class Service:
         inputs = decoder.tensors
         versions = [_state_of(tensor) for tensor in inputs]
         before = bytes(self.payload)
+        lists = [(name, value, list(value)) for name, value in _named(args, kwargs) if isinstance(value, list)]
         try:
             with torch.set_grad_enabled(bool(request["grad"])):
                 result = self._measured(lambda: target(*args, **kwargs))
         finally:
             self._note_changes(args, kwargs, request["tensors"], inputs, versions, before)
+            self.changed += [name for name, value, items in lists if len(value) != len(items) or any(map(operator.is_not, value, items))]
         value = encoder.encode(result)
         differentiable = [index for index, tensor in enumerate(encoder.tensors) if tensor.requires_grad and tensor.is_floating_point()]
         graph = None
@@ -217,13 +220,14 @@ def _state_of(tensor: Tensor) -> tuple[int, int]:
 
 
 def _argument_name(tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    for position, value in enumerate(args, 1):
-        if value is tensor or (isinstance(value, tuple | list) and any(item is tensor for item in value)):
-            return f"argument {position}"
-    for name, value in kwargs.items():
+    for name, value in _named(args, kwargs):
         if value is tensor or (isinstance(value, tuple | list) and any(item is tensor for item in value)):
             return name
     return "an argument"
+
+
+def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(f"argument {position}", value) for position, value in enumerate(args, 1)] + list(kwargs.items())
 
 
 def _parameter_specs(value: Any) -> list[list[Any]] | None:

@@ -43,6 +43,11 @@ def change_nested(pair, mapping):
     pair[0].zero_()
     return mapping["x"] + 1
 
+def change_list(items, at=0):
+    items[at] = items[at] + 1
+    items.append(items.pop())
+    return items
+
 def change_storage(x):
     x.data.fill_(3)
 
@@ -216,6 +221,15 @@ def changes_inside_containers_are_reported(odd: Any) -> Any:
     odd.change_nested([x(2), x(3)], {"x": x(2)})
     odd.change_nested((x(2), x(3)), mapping={"x": x(2)})
     return odd.changed_inputs
+
+
+@scenario
+def a_list_with_other_items_is_a_change(odd: Any) -> Any:
+    mine = [x(2), x(3)]
+    result = odd.change_list(mine)
+    odd.change_list(items=mine, at=1)
+    odd.echo(mine)
+    return odd.changed_inputs, mine, result
 
 
 @scenario
