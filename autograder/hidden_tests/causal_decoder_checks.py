@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,7 +41,10 @@ def norm_state(tensors: Tensors, name: str, d_model: int, dtype: torch.dtype = t
 
 def load(module: Any, state: Mapping[str, Tensor]) -> None:
     """Entries that should not exist keep their values: a test of its own looks for them."""
-    module.load_state_dict({**module.state_dict(), **state})
+    try:
+        module.load_state_dict(dict(state))
+    except Exception:  # asked first, every module would have to send its weights
+        module.load_state_dict({**module.state_dict(), **state})
 
 
 class Block:
@@ -108,7 +111,8 @@ class Block:
         for name in self.state:
             require(name in parameters, f"{name} is no parameter that can be learned.", "The constructor is given: was it changed?")
         inputs = {"x": x} if memory is None else {"x": x, "memory": memory}
-        cotangent = tensors.normal(x.shape, dtype=self.dtype)
+        # Small, since 1 / finfo.tiny, by which some guard a sum of zero, overflows for a gradient above 4: not a matter for a toss of a coin.
+        cotangent = tensors.normal(x.shape, dtype=self.dtype, scale=0.01)
         found = gradients(self.run(x, memory, masks), cotangent, [*inputs.values(), *(parameters[name] for name in self.state)])
         weights = {name: value.detach().double().requires_grad_() for name, value in self.state.items()}
         expected = gradients(self.expected(x, memory, masks, weights), cotangent.double(), [*inputs.values(), *weights.values()])
@@ -146,6 +150,7 @@ class LanguageModel:
         self._submission, self._tensors = submission, tensors
         self.vocab_size, self.d_model, self.num_heads, self.d_ff = vocab_size, d_model, num_heads, d_ff
         self.num_layers, self.max_len, self.dtype = num_layers, max_len, dtype
+        self._own_blocks: list[Block] = []
         self.activation, self.norm_first = activation, norm_first
         sizes = (vocab_size, d_model, num_heads, d_ff, num_layers, max_len)
         self.module = submission.CausalLM(*sizes, activation=activation, dropout=dropout, norm_first=norm_first).to(dtype)
@@ -172,6 +177,7 @@ class LanguageModel:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         self.state = dict(state)
+        self._own_blocks = []
         load(self.module, state)
 
     def silence_layers(self) -> None:
@@ -188,11 +194,14 @@ class LanguageModel:
         return assert_tensor(self.module(token_ids), shape, self.dtype, what="the logits")
 
     def expected(self, token_ids: Tensor, state: Mapping[str, Tensor] | None = None) -> Tensor:
-        """The logits that the submission's own blocks lead to."""
+        """The logits that the submission's own blocks lead to; they have gradients when a state is given that can be learned."""
+        learned = state is not None
         state = self.state if state is None else state
         x = state["embedding.weight"][token_ids] + state["position_embedding.weight"][: token_ids.size(1)]
-        for layer in range(self.num_layers):
-            x = self._own_block(naive.part(self.state, f"layers.{layer}")).run(x)
+        if not self._own_blocks:
+            self._own_blocks = [self._own_block(naive.part(self.state, f"layers.{layer}")) for layer in range(self.num_layers)]
+        for block in self._own_blocks:
+            x = block.run(x if learned else x.detach())
         return self.head(x, state)
 
     def head(self, x: Tensor, state: Mapping[str, Tensor] | None = None) -> Tensor:
@@ -216,6 +225,19 @@ class LanguageModel:
         return Block(self._submission, self._tensors, self.d_model, self.num_heads, self.d_ff, state=state, **options)
 
 
+def answers_of(owners: Mapping[str, Block | LanguageModel], questions: Sequence[tuple[str, bool, tuple[Any, ...]]]) -> list[Tensor]:
+    """Who is asked, in train mode with gradients or in eval mode without, and with which arguments."""
+    answers, modes = [], dict.fromkeys(owners, True)
+    for name, training, arguments in questions:
+        owner = owners[name]
+        if modes[name] is not training:
+            owner.module.train(training)
+            modes[name] = training
+        with torch.set_grad_enabled(training):
+            answers.append((owner.logits if isinstance(owner, LanguageModel) else owner.run)(*arguments).detach())
+    return answers
+
+
 def gradients(result: Tensor, cotangent: Tensor, sources: Sequence[Tensor]) -> list[Tensor]:
     """Gradients as tensors, zero where the result does not depend on a source."""
     if not result.requires_grad:
@@ -224,15 +246,24 @@ def gradients(result: Tensor, cotangent: Tensor, sources: Sequence[Tensor]) -> l
     return [torch.zeros_like(source) if gradient is None else gradient for source, gradient in zip(sources, found, strict=True)]
 
 
-def dependence(tensors: Tensors, result: Tensor, source: Tensor) -> Tensor:
-    """(B, L, S): the size of the gradient that flows from position i of the result to position j of the source, exactly 0 when none does."""
-    rows = []
-    for i in range(result.size(1)):
-        cotangent = torch.zeros_like(result)
-        cotangent[:, i] = tensors.normal(result[:, i].shape, dtype=result.dtype)
-        (gradient,) = gradients(result, cotangent, [source])
-        rows.append(gradient.abs().sum(dim=-1))
-    return torch.stack(rows, dim=1)
+def dependence(tensors: Tensors, run: Callable[[Tensor], Tensor], source: Tensor, length: int) -> Tensor:
+    """(B, L, S): the size of the gradient that flows from position i of the result to position j of the source, exactly 0 when none does.
+
+    One call answers for all of the result's `length` positions: `run` gets that many copies of each sequence of the source, and copy i is
+    asked about position i.
+    """
+    batch, position = source.size(0), torch.arange(length)
+    copies = each(length, source.detach()).requires_grad_()
+    result = run(copies)
+    cotangent = torch.zeros(batch, length, length, result.size(-1), dtype=result.dtype)
+    cotangent[:, position, position] = tensors.normal((batch, length, result.size(-1)), dtype=result.dtype)
+    (gradient,) = gradients(result, cotangent.flatten(0, 1), [copies])
+    return gradient.abs().sum(dim=-1).view(batch, length, -1)
+
+
+def each(times: int, tensor: Tensor) -> Tensor:
+    """Every sequence so many times in a row."""
+    return tensor.repeat_interleave(times, dim=0)
 
 
 def removed(block: Block, x: Tensor, memory: Tensor | None = None, masks: Masks = NO_MASKS) -> list[Tensor]:

@@ -25,6 +25,21 @@ _NO_MEMORY_MASK = "        if memory is None and memory_padding_mask is not None
 _MASK_ERROR = "        if padding_mask is not None and padding_mask.shape != x.shape[:2]:\n"
 _MEMORY_MASK_ERROR = "        if memory_padding_mask is not None and memory_padding_mask.shape != memory.shape[:2]:\n"
 
+
+def _by_hand(mask_and_softmax: str) -> str:
+    """Self-attention with a softmax of one's own: lines that make `weights` of `scores` and `hidden`."""
+    lines = (
+        "layer = self.self_attention",
+        "hidden = future if padding_mask is None else future | padding_mask[:, None, None, :]",
+        "parts = F.linear(x, layer.in_proj_weight, layer.in_proj_bias).chunk(3, dim=-1)",
+        "query, key, value = (part.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for part in parts)",
+        "scores = query @ key.transpose(-2, -1) / key.size(-1) ** 0.5",
+        mask_and_softmax,
+        "attended = layer.out_proj((weights @ value).transpose(1, 2).flatten(2))",
+    )
+    return "\n        ".join(lines)
+
+
 MISCONCEPTIONS: tuple[Misconception, ...] = (
     # The causal mask
     Misconception(
@@ -68,6 +83,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
                 "            padding_mask = torch.zeros_like(padding_mask, dtype=x.dtype).masked_fill(padding_mask, -20.0)",
             ),
         ),
+    ),
+    Misconception(
+        "mask-after-softmax",
+        "You set weights to zero after the softmax, so that those left no longer add up to 1; hide the scores before it.",
+        ((_ATTEND_TO_PAST, _by_hand("weights = torch.softmax(scores, dim=-1).masked_fill(hidden, 0.0)")),),
     ),
     Misconception(
         "padding-replaces-causal",
@@ -135,6 +155,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
                 "            return x if padding_mask is None else x.masked_fill(padding_mask.unsqueeze(-1), 0.0)\n",
             ),
         ),
+    ),
+    Misconception(
+        "padding-zeroed-in-x",
+        "You set padded positions of x to zero; padding is hidden as a key by the mask, and its own row starts from x as it was given.",
+        ((_CHECK, _CHECK + "        x = x if padding_mask is None else x.masked_fill(padding_mask.unsqueeze(-1), 0.0)\n"),),
     ),
     Misconception(
         "padding-hides-queries",
@@ -208,6 +233,17 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             ),
         ),
     ),
+    Misconception(
+        "no-keys-gradient-nan",
+        "Your result for a row without keys is right, but NaN comes back in its gradient: you add -inf to its scores and replace the NaN after that. "
+        "Hide scores with masked_fill, or leave it to nn.MultiheadAttention.",
+        (
+            (
+                _ATTEND_TO_PAST,
+                _by_hand("weights = torch.softmax(scores + torch.zeros_like(scores).masked_fill(hidden, -torch.inf), dim=-1).nan_to_num(0.0)"),
+            ),
+        ),
+    ),
     # Norms and residual connections
     Misconception(
         "norm-order-ignored",
@@ -270,6 +306,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "memory-normalised",
         "You normalise the memory too; it comes from a stack that has normalised it, and norm2 is meant for x.",
         ((_PRE_CROSS, _PRE_CROSS.replace("(x), memory,", "(x), self.norm2(memory),")),),
+    ),
+    Misconception(
+        "memory-detached",
+        "You detach the memory; the encoder that made it learns from the decoder's gradient alone, which ends here.",
+        (("self.cross_attention(x, memory, memory,", "self.cross_attention(x, memory.detach(), memory.detach(),"),),
     ),
     Misconception(
         "memory-asks",
@@ -371,6 +412,34 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             (_EMBED, "x = F.dropout(self.embedding(token_ids) + self.position_embedding(position), self.dropout.p)"),
         ),
     ),
+    Misconception(
+        "dropout-inside-in-eval",
+        "You drop values after the activation in eval mode too; F.dropout does not know the mode unless it is told: training=self.training.",
+        ((_LINEAR2, "return self.linear2(F.dropout(hidden, self.dropout.p))"),),
+    ),
+    Misconception(
+        "dropout-on-attention-weights",
+        "You drop attention weights as well; here dropout acts on the three sub-layers' outputs and after the activation, nowhere else.",
+        (
+            (
+                "self.self_attention = nn.MultiheadAttention(d_model, num_heads,",
+                "self.self_attention = nn.MultiheadAttention(d_model, num_heads, dropout,",
+            ),
+            (
+                "self.cross_attention = nn.MultiheadAttention(d_model, num_heads,",
+                "self.cross_attention = nn.MultiheadAttention(d_model, num_heads, dropout,",
+            ),
+        ),
+    ),
+    Misconception(
+        "x-changed-in-place",
+        "You add to x in place and so change the caller's tensor; write x = x + …, which makes a new one.",
+        (
+            (_PRE_SELF, _PRE_SELF.replace("x = x + ", "x += ")),
+            (_POST_SELF, "        x += self.dropout(self._attend_to_past(x, padding_mask))\n        x = self.norm1(x)\n"),
+        ),
+    ),
+    # Errors
     # Errors
     Misconception(
         "memory-ignored-in-silence",
@@ -457,6 +526,21 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_HEAD, "return torch.softmax(x @ self.embedding.weight.T, dim=-1)"),),
     ),
     Misconception(
+        "log-probabilities",
+        "You return log-probabilities; logits are asked for, and the loss takes the log-softmax itself.",
+        ((_HEAD, "return torch.log_softmax(x @ self.embedding.weight.T, dim=-1)"),),
+    ),
+    Misconception(
+        "logits-in-float32",
+        "You compute the logits in float32; results have the dtype of the module, so a float64 model gives float64.",
+        ((_HEAD, "return x.float() @ self.embedding.weight.float().T"),),
+    ),
+    Misconception(
+        "last-position-only",
+        "You return the logits of the last position alone; every position predicts its successor, so the result is (B, L, V).",
+        ((_HEAD, "return x[:, -1:] @ self.embedding.weight.T"),),
+    ),
+    Misconception(
         "head-without-gradient",
         "You detach the embedding in the head; it is used twice, and its gradient is the sum of both uses.",
         ((_HEAD, "return x @ self.embedding.weight.detach().T"),),
@@ -497,6 +581,21 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "dropout-before-positions",
         "You drop values of the token embedding alone; dropout acts on the sum of token and position embedding.",
         ((_EMBED, "x = self.dropout(self.embedding(token_ids)) + self.position_embedding(position)"),),
+    ),
+    Misconception(
+        "dropout-on-each-embedding",
+        "You drop values of the two embeddings one by one; dropout acts once, on their sum.",
+        ((_EMBED, "x = self.dropout(self.embedding(token_ids)) + self.dropout(self.position_embedding(position))"),),
+    ),
+    Misconception(
+        "dropout-before-the-head",
+        "You drop values once more before the head; in the model itself dropout acts on the embeddings' sum only, and the layers have their own.",
+        ((_HEAD, "return self.dropout(x) @ self.embedding.weight.T"),),
+    ),
+    Misconception(
+        "token-zero-hidden",
+        "You hide token 0 as padding; the language model knows no padding token, and every id is a token like any other.",
+        ((_LAYERS, "        for layer in self.layers:\n            x = layer(x, padding_mask=token_ids == 0)\n"),),
     ),
     Misconception(
         "max-len-refused",
