@@ -75,7 +75,7 @@ class ScriptedModel(torch.nn.Module):
         self.part = torch.nn.Identity()  # has a mode of its own to put back
         self._texts = texts  # (B, T) ids
         self._fed = torch.cat([torch.full_like(texts[:, :1], bos_id), texts], dim=1)
-        self._vocabulary = max(int(texts.max()), pad_id, bos_id) + 2
+        self._vocabulary = max(int(texts.max()), pad_id, bos_id) + 4
         self.encoded = self.decoded = 0
         self.in_train_mode = self.with_gradient = False
 
@@ -94,10 +94,11 @@ class ScriptedModel(torch.nn.Module):
         self.decoded += 1
         logits = torch.zeros(*tgt.shape, self._vocabulary)
         for index, row in enumerate(memory[:, 0, 0].long().tolist()):
-            followed = memory_padding_mask is not None and torch.equal(memory_padding_mask[index], self._padding[row])
+            told = memory_padding_mask is not None and torch.equal(memory_padding_mask[index], self._padding[row])
+            fed = True
             for position in range(min(tgt.size(1), self._texts.size(1))):
-                followed = followed and bool(tgt[index, position] == self._fed[row, position])
-                logits[index, position, self._texts[row, position] + (not followed)] = 1.0
+                fed = fed and bool(tgt[index, position] == self._fed[row, position])
+                logits[index, position, self._texts[row, position] + (not told) + 2 * (not fed)] = 1.0
         return logits
 
 

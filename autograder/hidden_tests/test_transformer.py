@@ -33,6 +33,7 @@ from autograder.hidden_tests.transformer_checks import (
     build,
     embedded_source,
     embedded_target,
+    gradients_of,
     greedy_rows,
     nothing_hidden,
     source_ids,
@@ -133,18 +134,10 @@ def test_loss_refuses_other_smoothing(submission: Any, tensors: Any) -> None:
 @pytest.mark.points(1)
 def test_learning_rate(submission: Any) -> None:
     """The learning rate grows in a line during warm-up, then falls with the square root of the step."""
-    for step, d_model, warmup in (
-        (1, 512, 4000),
-        (3999, 512, 4000),
-        (4000, 512, 4000),
-        (4001, 512, 4000),
-        (100_000, 512, 4000),
-        (1, 64, 1),
-        (7, 9, 20),
-        (20, 9, 20),
-    ):
+    asked = [(1, 512, 4000), (3999, 512, 4000), (4000, 512, 4000), (4001, 512, 4000), (100_000, 512, 4000), (1, 64, 1), (7, 9, 20), (20, 9, 20)]
+    rates = [submission.noam_learning_rate(*arguments) for arguments in asked]  # all of them first: together they tell mistakes apart
+    for (step, d_model, warmup), rate in zip(asked, rates, strict=True):
         expected = d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
-        rate = submission.noam_learning_rate(step, d_model, warmup)
         require(isinstance(rate, float), "the learning rate is not a float.", "Python's own float, not a tensor.")
         place = "during" if step < warmup else "at the end of" if step == warmup else "after"
         close = abs(rate - expected) <= 1e-12 * expected
@@ -349,10 +342,9 @@ def test_queries_without_keys(submission: Any, tensors: Any) -> None:
     logits = model.decode(tgt, memory, mask)
     assert_matches(logits, expected, what="the logits of queries that see no key", hint=hint)
     leaves = [leaf for _, leaf in model.named_parameters()]
-    for result in (encoded, logits):
-        for gradient in torch.autograd.grad(result, leaves, tensors.normal(tuple(result.shape)), allow_unused=True):
-            if gradient is not None:
-                assert_finite(gradient, what="the gradient where queries see no key", hint=hint)
+    for what, result in (("the memory", encoded), ("the logits", logits)):
+        for gradient in gradients_of(result, leaves, tensors.normal(tuple(result.shape)), what=what):
+            assert_finite(gradient, what=f"the gradient through {what} where queries see no key", hint=hint)
 
 
 @pytest.mark.points(0.5)
@@ -396,15 +388,12 @@ def test_gradients_reach_every_weight(submission: Any, tensors: Any) -> None:
         ("the model", partial(model, src, tgt), naive.forward(leaves, src, tgt, 2, PAD)),
     ):
         cotangent = tensors.normal(tuple(expected.shape))
-        wanted = torch.autograd.grad(expected, list(leaves.values()), cotangent, allow_unused=True)
+        wanted = gradients_of(expected, list(leaves.values()), cotangent, what=what)
         named = model.named_parameters()
-        gradients = torch.autograd.grad(call(), [leaf for _, leaf in named], cotangent, allow_unused=True)
-        for (name, leaf), gradient, right in zip(named, gradients, wanted, strict=True):
-            zeros = torch.zeros_like(leaf)
+        gradients = gradients_of(call(), [leaf for _, leaf in named], cotangent, what=what)
+        for (name, _), gradient, right in zip(named, gradients, wanted, strict=True):
             hint = "Is anything detached, or computed without gradient?"
-            assert_matches(
-                zeros if gradient is None else gradient, zeros if right is None else right, what=f"the gradient of {name} through {what}", hint=hint
-            )
+            assert_matches(gradient, right, what=f"the gradient of {name} through {what}", hint=hint)
 
 
 @pytest.mark.points(0.5)
@@ -424,9 +413,10 @@ def test_tied_weights_are_one(submission: Any, tensors: Any) -> None:
     own = apart(src, tgt)
     assert_matches(tied(src, tgt), own, what="the logits with tied weights, compared with equal ones that are not tied")
     cotangent = tensors.normal((2, 3, 7))
-    three = torch.autograd.grad(own, [leaf for name, leaf in apart.named_parameters() if name in names], cotangent)
+    three = gradients_of(own, [leaf for name, leaf in apart.named_parameters() if name in names], cotangent, what="the model")
+    shared = [leaf for name, leaf in tied.named_parameters() if name in names]
+    (gradient,) = gradients_of(tied(src, tgt), shared, cotangent, what="the model with tied weights")
     expected = torch.stack(three).sum(dim=0)
-    (gradient,) = torch.autograd.grad(tied(src, tgt), [leaf for name, leaf in tied.named_parameters() if name in names], cotangent)
     assert_matches(gradient, expected, what="the gradient of the tied matrix", hint="It is used three times: are all three in it?")
 
 
@@ -440,10 +430,10 @@ def test_size_of_the_paper(submission: Any) -> None:
     require(big == 214_245_376, "the big model has another number of parameters than the paper's.")
 
 
-# Rows that end at other steps, padding as a token like any other, and a first column that is nothing but it.
-_PAD, _BOS, _EOS = 4, 1, 2
-_TEXTS = torch.tensor([[4, 6, 2, 9, 9], [4, 2, 9, 9, 9], [4, 8, 4, 2, 9]])
-_ANSWERS = torch.tensor([[4, 6, 2, 4], [4, 2, 4, 4], [4, 8, 4, 2]])
+# Rows that end at other steps, padding and bos as tokens like any other, and a first column of nothing but padding.
+_PAD, _BOS, _EOS = 4, 3, 2
+_TEXTS = torch.tensor([[4, 6, 2, 9, 9], [4, 2, 9, 9, 9], [4, 3, 4, 2, 9]])
+_ANSWERS = torch.tensor([[4, 6, 2, 4], [4, 2, 4, 4], [4, 3, 4, 2]])
 _TOKENS = 9  # written until each row has its eos
 
 
@@ -455,6 +445,9 @@ def test_greedy_decode_each_row_to_its_eos(submission: Any) -> None:
     hint = "What begins the input, when is a row finished, what comes after its eos, and when do all stop? Does decode get the source's padding mask?"
     assert_tensor(seen["ids"], (3, 4), torch.int64, what="the decoded ids")
     assert_equal(seen["ids"], _ANSWERS, what="the decoded ids", hint=hint)
+    alone = submission.given("decode_script", _TEXTS[:1], _PAD, _BOS, _EOS, 30)["ids"]
+    assert_tensor(alone, (1, 3), torch.int64, what="the decoded ids of one row alone")
+    assert_equal(alone, _ANSWERS[:1, :3], what="the decoded ids of one row alone", hint="Does a batch of one keep its dimension?")
 
 
 @pytest.mark.points(0.5)
@@ -465,12 +458,12 @@ def test_greedy_decode(submission: Any, tensors: Any) -> None:
         model, _ = build(submission, tensors, num_layers=1, dropout=0.9)
         src = source_ids(tensors, 4, 5)
         src[1, 3:] = PAD
-        free = greedy_rows(model, src, 1, -1, 6)
+        free = greedy_rows(model, src, 7, -1, 6)
         eos_id = free[attempt][attempt]  # one that the model itself writes, at another step each time
-        rows = greedy_rows(model, src, 1, eos_id, 6)
+        rows = greedy_rows(model, src, 7, eos_id, 6)
         longest = max(len(row) for row in rows)
         expected = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
-        result = submission.greedy_decode(model, src, 1, eos_id, 6)
+        result = submission.greedy_decode(model, src, 7, eos_id, 6)
         hint = "Compare with a loop of your own over decode in eval mode: the last position, the largest logit, for each row until its eos."
         assert_tensor(result, None, torch.int64, what="the decoded ids")
         if result.shape != expected.shape:

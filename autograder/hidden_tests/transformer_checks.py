@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autograder.checking.assertions import assert_matches, assert_tensor
+from autograder.checking.assertions import assert_matches, assert_tensor, require
 
 PAD = 3
 SRC_VOCABULARY, TGT_VOCABULARY = 11, 13
@@ -86,3 +87,11 @@ def greedy_rows(model: Any, src: Tensor, bos_id: int, eos_id: int, steps: int, p
     model.train()
     rows = ids[:, 1:].tolist()
     return [row[: row.index(eos_id) + 1] if eos_id in row else row for row in rows]
+
+
+def gradients_of(result: Any, leaves: Sequence[Tensor], cotangent: Tensor, *, what: str) -> list[Tensor]:
+    """The gradient for each leaf, zeros where none arrives."""
+    hint = "Is anything detached, or computed without gradient?"
+    require(assert_tensor(result, cotangent.shape, what=what).requires_grad, f"no gradient passes through {what}.", hint)
+    found = torch.autograd.grad(result, list(leaves), cotangent, allow_unused=True)
+    return [torch.zeros_like(leaf) if gradient is None else gradient for leaf, gradient in zip(leaves, found, strict=True)]
