@@ -59,6 +59,8 @@ class Ban:
         target = getattr(owner, attribute)
         if isinstance(target, type):
             target.__init__ = self._raiser(_short(name))  # type: ignore[misc]
+            if "forward" in vars(target):  # called on an instance made without __init__, or on another object
+                target.forward = self._raiser(_short(name))  # type: ignore[attr-defined]
         else:
             setattr(owner, attribute, self._raiser(_short(name)))
 
