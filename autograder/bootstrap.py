@@ -29,7 +29,7 @@ def main(extras: Sequence[str]) -> int:
     """Exit code 0 when the environment holds what the extras ask for."""
     if sys.version_info < _OLDEST_PYTHON:
         return _fail(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed (set PYTHON=python3.11)")
-    known = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    known = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("optional-dependencies", {})
     for extra in extras:
         if extra not in known:
             return _fail(f"there is no extra {extra!r}; pyproject.toml has {', '.join(known)}")

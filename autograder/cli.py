@@ -292,6 +292,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
         CollectError,
         CourseError,
         GitHubError,
+        ReleaseError,
         ReplayError,
         SecretError,
         SuiteError,
