@@ -106,11 +106,18 @@ def test_points_add_up():
     assert sum(float(points) for points, _ in groups) == 20
 
 
-def test_drawing_code_runs(reference, monkeypatch):
+def test_drawing_shows_the_table_its_waves_and_its_inner_products(reference):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     (code,) = re.findall(r"^```python\n(.*?)^```", SECTIONS["Draw it"], re.MULTILINE | re.DOTALL)
-    exec(code, {"sinusoidal_encoding": reference.sinusoidal_encoding})
+    names = {"sinusoidal_encoding": reference.sinusoidal_encoding}
+    exec(code, names)
+    table = reference.sinusoidal_encoding(20, 12)
+    left, middle, right = names["draw_positional_encoding"](table).axes[:3]
+    assert torch.equal(torch.from_numpy(left.images[0].get_array().data), table)
+    for line, column in zip(middle.lines, (0, 4, 8), strict=True):
+        assert torch.equal(torch.from_numpy(line.get_ydata()), table[:, column])
+    torch.testing.assert_close(torch.from_numpy(right.images[0].get_array().data), table @ table.T)
     matplotlib.pyplot.close("all")
 
 
