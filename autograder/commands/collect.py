@@ -65,7 +65,7 @@ def collect(options: CollectOptions, console: Console) -> int:
 def _run(collection: Collection, source: Source, options: CollectOptions, console: Console) -> int:
     def progress(student: str, done: int, total: int) -> None:
         if done == total or done * 10 // total > (done - 1) * 10 // total:
-            console.print(f"collected {done} of {total}, {one_line(student, 40)}", highlight=False, markup=False)
+            console.print(f"collected {done} of {total}, {one_line(student, 40)}", highlight=False, markup=False, soft_wrap=True)
 
     outcome = collection.run(source, options.student, progress)
     console.print(
@@ -73,9 +73,11 @@ def _run(collection: Collection, source: Source, options: CollectOptions, consol
         highlight=False,
     )
     for note in (*getattr(source, "notes", ()), *outcome.notes):
-        console.print(f"note: {one_line(note, 300)}", highlight=False, markup=False)
+        console.print(f"note: {one_line(note, 300)}", highlight=False, markup=False, soft_wrap=True)
     for problem in outcome.problems:
-        console.print(f"error: {one_line(problem, 300)}; what was collected before is kept", style="bold red", highlight=False, markup=False)
+        console.print(
+            f"error: {one_line(problem, 300)}; what was collected before is kept", style="bold red", highlight=False, markup=False, soft_wrap=True
+        )
     console.print(f"{'submissions:':14}{options.submissions}", highlight=False, markup=False, soft_wrap=True)
     return 1 if outcome.problems else 0
 
@@ -84,7 +86,7 @@ def _client(options: CollectOptions, roster: Roster | None, console: Console) ->
     owners = [entry.repository.split("/")[-2] for entry in roster.students if "/" in entry.repository] if roster else []
     owner = options.organisation or (owners[0] if owners else "")
     token = token_from_environment(owner, {"contents": "read", "metadata": "read"}, base_url=options.api)
-    return GitHub(token, options.api, say=lambda sentence: console.print(sentence, highlight=False, markup=False))
+    return GitHub(token, options.api, say=lambda sentence: console.print(sentence, highlight=False, markup=False, soft_wrap=True))
 
 
 def _source(options: CollectOptions, course: Course, roster: Roster | None) -> Source:

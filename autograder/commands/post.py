@@ -56,14 +56,14 @@ def post(options: PostOptions, console: Console) -> int:
     ]
     posts, notes = posts_of(found, course, options.submissions)
     for note in (*notes, *ledger.problems):
-        console.print(f"note: {one_line(note, 300)}", highlight=False, markup=False)
+        console.print(f"note: {one_line(note, 300)}", highlight=False, markup=False, soft_wrap=True)
     if options.dry_run:
         _show(posts, console)
         return 1 if refused else 0
     outcome = _post_by_owner(posts, ledger, options, console)
     console.print(f"{outcome.posted} posted, {outcome.unchanged} unchanged.", highlight=False)
     for problem in outcome.problems:
-        console.print(f"error: {one_line(problem, 300)}", style="bold red", highlight=False, markup=False)
+        console.print(f"error: {one_line(problem, 300)}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     return 1 if refused or outcome.problems else 0
 
 
@@ -115,7 +115,7 @@ def _post_by_owner(posts: Sequence[Post], ledger: Ledger, options: PostOptions, 
             if done == total or done * 10 // total > (done - 1) * 10 // total:
                 console.print(f"posted {done} of {total}", highlight=False)
 
-        with GitHub(token, options.api, say=lambda sentence: console.print(sentence, highlight=False, markup=False)) as github:
+        with GitHub(token, options.api, say=lambda sentence: console.print(sentence, highlight=False, markup=False, soft_wrap=True)) as github:
             try:
                 part = post_all(own, github, way, ledger, progress)
             except GitHubError as error:

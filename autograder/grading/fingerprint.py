@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -21,11 +22,30 @@ _GRADER_FILES = ("misconceptions/bank.py", "reports/model.py")
 
 @cache
 def suite_sha256(name: str, hidden_tests: Path = HIDDEN_TESTS, references: Path = REFERENCES) -> str:
-    """Of the hidden tests, what they share, the reference and the misconceptions of one assignment."""
-    shared = [path for path in hidden_tests.glob("*.py") if not path.name.startswith("test_")]
+    """Of the hidden tests, what they import of the folder, the reference and the misconceptions of one assignment."""
     banks = REPOSITORY / "autograder" / "misconceptions"
     own = (hidden_tests / f"test_{name}.py", references / f"{name}.py", banks / f"{name}.py", banks / "kills" / f"{name}.json")
-    return _of_files([*own, *shared])
+    return _of_files([*own, hidden_tests / "rules.py", *_imported(own[0], frozenset())])
+
+
+def _imported(path: Path, seen: frozenset[Path]) -> frozenset[Path]:
+    """The modules beside `path` that it imports, and those that they import."""
+    try:
+        names = {name for node in ast.walk(ast.parse(path.read_bytes())) for name in _modules(node)}
+    except (OSError, SyntaxError, ValueError):
+        return seen
+    found = {path.with_name(f"{name.rpartition('.')[2]}.py") for name in names if name.rpartition(".")[0] in ("", "autograder.hidden_tests")}
+    for module in sorted(module for module in found - seen if module.is_file()):
+        seen = _imported(module, seen | {module})
+    return seen
+
+
+def _modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [entry.name for entry in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{entry.name}" for entry in node.names)]
+    return []
 
 
 @cache

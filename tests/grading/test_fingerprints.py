@@ -60,9 +60,13 @@ def test_the_same_parts_give_the_same_name_that_a_file_can_have() -> None:
 @pytest.fixture
 def course(tmp_path: Path) -> tuple[Path, Path]:
     tests, references = tmp_path / "hidden_tests", tmp_path / "references"
-    for folder, name in ((tests, "test_toy.py"), (tests, "naive.py"), (tests, "test_other.py"), (references, "toy.py"), (references, "other.py")):
-        folder.mkdir(exist_ok=True)
-        (folder / name).write_text("x = 1")
+    for path in (tests, references):
+        path.mkdir()
+    imports = {"test_toy.py": "from autograder.hidden_tests.toy_checks import x", "toy_checks.py": "from autograder.hidden_tests import naive"}
+    for name in ("test_toy.py", "toy_checks.py", "naive.py", "other_checks.py", "test_other.py", "rules.py"):
+        (tests / name).write_text(imports.get(name, "x = 1"))
+    for name in ("toy.py", "other.py"):
+        (references / name).write_text("x = 1")
     return tests, references
 
 
@@ -70,7 +74,10 @@ def course(tmp_path: Path) -> tuple[Path, Path]:
     ("file", "counts"),
     [
         ("hidden_tests/test_toy.py", True),
+        ("hidden_tests/toy_checks.py", True),
         ("hidden_tests/naive.py", True),
+        ("hidden_tests/rules.py", True),
+        ("hidden_tests/other_checks.py", False),
         ("references/toy.py", True),
         ("hidden_tests/test_other.py", False),
         ("references/other.py", False),
@@ -88,8 +95,7 @@ def test_every_module_that_decides_is_part_of_the_grader() -> None:
     """A verdict comes from these packages; one that is missing here would leave old reports in force."""
     assert len(grader_sha256()) == 64
     package = Path(module.__file__).parents[1]
-    decides = {
-        path.parent.name for path in package.glob("*/*.py") if path.parent.name not in ("authoring", "bench", "gradebook", "results", "commands")
-    }
+    others = {"authoring", "bench", "collect", "commands", "github", "gradebook", "posting", "release", "results"}
+    decides = {path.parent.name for path in package.glob("*/*.py")} - others
     known = {*module._GRADER_FOLDERS, "course", "reports", "hidden_tests", "misconceptions"}
     assert decides <= known
