@@ -15,21 +15,42 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from autograder.bench import machine, other_tools, tables
+from autograder.bench import decoding, flash, machine, other_tools, tables
 from autograder.bench.plan import FULL, QUICK, Results, Scale, execute, steps
 from autograder.grading.paths import REPOSITORY
 
 EXIT_INTERRUPTED = 130
 MAIN_TITLE = "The same submissions, the same checks"
-_BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
+GRADERS, MODELS = "measured", "models"  # parts of the page, between <!-- measured --> and <!-- end of measured -->
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    console = Console()
+    code = 0 if options.models else _measure_graders(options, console)
+    return code if options.quick or code else _measure_models(options, console)
+
+
+def _measure_models(options: argparse.Namespace, console: Console) -> int:
+    """What the references of 07 and 09 cost beside the forms that they improve on."""
+    started = datetime.now(UTC)
+    console.print("Measuring the reference solutions: attention in tiles, decoding with caches (two minutes) …", highlight=False)
+    parts = [
+        ("Attention in tiles (09), forward, against PyTorch's fused attention and the naive form", flash.table(flash.measure_flash())),
+        ("One more token (07), with caches and without", decoding.table(decoding.measure_decoding())),
+    ]
+    for title, table in parts:
+        _print_table(console, title, table)
+    if options.docs:
+        write_docs(options.docs, MODELS, tables.markdown_of_parts(parts), started)
+        console.print(f"written: {options.docs}", highlight=False)
+    return 0
+
+
+def _measure_graders(options: argparse.Namespace, console: Console) -> int:
     scale = FULL if options.full else QUICK if options.quick else Scale()
     if options.repetitions:
         scale = replace(scale, repetitions=options.repetitions)
-    console = Console()
     folder = options.results
     folder.mkdir(parents=True, exist_ok=True)
     started, notes = datetime.now(UTC), [note for note in (machine.load_note(),) if note]
@@ -54,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path.write_text(json.dumps(_as_json(results, started, notes), indent=1) + "\n", encoding="utf-8")
     console.print(f"written: {path}", highlight=False)
     if options.docs and not results.interrupted:
-        write_docs(options.docs, tables.markdown(results, machine.description(), notes), started)
+        write_docs(options.docs, GRADERS, tables.markdown(results, machine.description(), notes), started)
         console.print(f"written: {options.docs}", highlight=False)
     return EXIT_INTERRUPTED if results.interrupted else 0
 
@@ -66,13 +87,8 @@ def show(console: Console, results: Results, notes: Sequence[str]) -> None:
         parts.append(("Larger classes, two jobs", tables.scaling_table(results.records["isolated-2"])))
     if results.breakdown:
         parts.append(("Where the time of one grading goes", tables.breakdown_table(results.breakdown)))
-    for title, (heads, lines) in parts:
-        table = RichTable(title=title, title_justify="left")
-        for position, head in enumerate(heads):
-            table.add_column(head, justify="left" if position == 0 else "right")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+    for title, table in parts:
+        _print_table(console, title, table)
         if title == MAIN_TITLE:
             console.print(tables.MEANING, style="dim", highlight=False)
     for text in (*tables.aims(records), *tables.agreement(records), *notes, *results.problems):
@@ -81,14 +97,25 @@ def show(console: Console, results: Results, notes: Sequence[str]) -> None:
         console.print("Stopped before the end: the tables hold what was measured until then.", style="yellow")
 
 
-def write_docs(path: Path, text: str, when: datetime) -> None:
-    """Put the tables between the two marks of the page, in place of the last ones."""
+def _print_table(console: Console, title: str, table: tables.Table) -> None:
+    heads, lines = table
+    shown = RichTable(title=title, title_justify="left")
+    for position, head in enumerate(heads):
+        shown.add_column(head, justify="left" if position == 0 else "right")
+    for line in lines:
+        shown.add_row(*line)
+    console.print(shown)
+
+
+def write_docs(path: Path, part: str, text: str, when: datetime) -> None:
+    """Put the tables between the two marks of a part of the page, in place of the last ones."""
     page = path.read_text(encoding="utf-8")
-    if _BEGIN not in page or _END not in page:
-        raise SystemExit(f"error: {path} lacks the line {_BEGIN} or {_END}, between which the figures go")
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    path.write_text(f"{before}{_BEGIN}\n\nMeasured on {when:%Y-%m-%d}.\n\n{text}\n{_END}{after}", encoding="utf-8")
+    begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
+    if begin not in page or end not in page:
+        raise SystemExit(f"error: {path} lacks the line {begin} or {end}, between which the figures go")
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{begin}\n\nMeasured on {when:%Y-%m-%d}.\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _as_json(results: Results, started: datetime, notes: Sequence[str]) -> dict[str, object]:
@@ -107,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--full", action="store_true", help="every tool grades every submission, and this grader a class of 1,000 (about an hour)")
     amount.add_argument("--quick", action="store_true", help="one repetition and little else: shows that everything works")
+    amount.add_argument("--models", action="store_true", help="only the reference solutions of 07 and 09 (two minutes)")
     parser.add_argument("--repetitions", type=int, metavar="N", help="runs of each fast tool, of which medians are taken")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "bench_results", help="where the JSON file goes")
     parser.add_argument("--docs", type=Path, metavar="PAGE", help="put the tables into this Markdown page too (docs/benchmarks.md)")

@@ -131,6 +131,10 @@ def markdown(results: Results, machine: dict[str, str], notes: Sequence[str]) ->
     return "\n\n".join(parts) + "\n"
 
 
+def markdown_of_parts(parts: Sequence[tuple[str, Table]]) -> str:
+    return "\n\n".join(f"### {title}\n\n{_markdown_table(table)}" for title, table in parts) + "\n"
+
+
 def _markdown_table(table: Table) -> str:
     heads, lines = table
     rule = "|" + "|".join([" --- "] + [" ---: "] * (len(heads) - 1)) + "|"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.bench.__main__ import write_docs
+from autograder.bench.__main__ import GRADERS, write_docs
 from autograder.bench.figures import Record, Sample
 from autograder.bench.plan import Results
 from autograder.bench.process_tree import Usage
@@ -68,7 +68,7 @@ def test_the_page_gets_the_new_tables_in_place_of_the_old(tmp_path: Path) -> Non
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- measured -->\nold\n<!-- end of measured -->\nafter\n")
     text = markdown(Results({"isolated-1": record("isolated-1", 0.1)}), {"python": "3.13"}, ["a note"])
-    write_docs(page, text, datetime(2026, 1, 2, tzinfo=UTC))
+    write_docs(page, GRADERS, text, datetime(2026, 1, 2, tzinfo=UTC))
     written = page.read_text()
     assert written.startswith("before\n<!-- measured -->\n\nMeasured on 2026-01-02.\n")
     assert written.endswith("<!-- end of measured -->\nafter\n")
@@ -80,5 +80,5 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("mine\n")
     with pytest.raises(SystemExit, match="lacks the line"):
-        write_docs(page, "figures", datetime(2026, 1, 2, tzinfo=UTC))
+        write_docs(page, GRADERS, "figures", datetime(2026, 1, 2, tzinfo=UTC))
     assert page.read_text() == "mine\n"
