@@ -65,7 +65,10 @@ class Transformer(nn.Module):
             self.output.weight = self.src_embedding.weight
 
     def encode(self, src: Int[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
-        """The memory: source ids through embedding and encoder layers. Keys at pad_id are hidden; queries there are computed."""
+        """The memory: dropout(sqrt(E) * embedding + position), positions from 0 (sections 3.4, 3.5), then every encoder layer in turn.
+
+        Keys at pad_id are hidden wherever they stand; queries there are computed. Any length from 1 on; in the dtype of the weights.
+        """
         # Write your solution here.
         raise NotImplementedError("not implemented yet: Transformer.encode")
 
@@ -74,7 +77,8 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "B L V"]:
         """Logits of the token that follows each position of tgt, which is shifted right already (see `shift_right`).
 
-        Position i sees target positions j <= i that are not pad_id, and all of the memory that memory_padding_mask does not hide.
+        tgt enters as src does in `encode`. Position i sees target positions j <= i that are not pad_id, and all of the memory that
+        memory_padding_mask (True = hidden; None hides nothing) leaves. logits = x @ output.weight.T, with no scale and no softmax.
         """
         # Write your solution here.
         raise NotImplementedError("not implemented yet: Transformer.decode")
@@ -94,7 +98,8 @@ def shift_right(targets: Int[Tensor, "B L"], bos_id: int) -> Int[Tensor, "B L"]:
 def label_smoothed_loss(logits: Float[Tensor, "B L V"], targets: Int[Tensor, "B L"], smoothing: float = 0.1, pad_id: int = 0) -> Float[Tensor, ""]:
     """Cross-entropy with q(k) = (1 - smoothing) [k = target] + smoothing / V over all V classes (Szegedy et al. 2016, section 7).
 
-    The mean over all targets that are not pad_id, over the whole batch at once; 0 with zero gradient when all are.
+    loss = -sum_k q(k) log p(k), p the softmax of the logits, which may be as large as 2000. The mean over all targets that are not
+    pad_id, over the whole batch at once; 0 with zero gradient when all are. A tensor without dimensions, in the dtype of the logits.
     Raises ValueError when smoothing is outside [0, 1).
     """
     # Write your solution here.
@@ -113,8 +118,9 @@ def noam_learning_rate(step: int, d_model: int, warmup: int = 4000) -> float:
 def greedy_decode(model: Transformer, src: Int[Tensor, "B S"], bos_id: int, eos_id: int, max_len: int) -> Int[Tensor, "B T"]:
     """The likeliest token again and again, for each row until its first eos_id, at most max_len tokens.
 
-    Returns long ids without bos, with eos, then model.pad_id up to T, the longest row; max_len = 0 gives (B, 0). Runs in eval mode and without
-    gradient, and puts back the mode it found; the source is encoded once. Uses model.encode, model.decode and model.pad_id alone.
+    Returns long ids without bos, with eos, then model.pad_id up to T, the longest row; max_len = 0 gives (B, 0). Only eos_id ends a row.
+    Stops when every row has ended. Runs in eval mode and without gradient, and puts back the mode it found; the source is encoded once.
+    Uses model.encode, model.decode (with the mask of the source's padding) and model.pad_id, and no other part of the model.
     Raises ValueError when max_len < 0.
     """
     # Write your solution here.

@@ -73,6 +73,7 @@ class ScriptedModel(torch.nn.Module):
         super().__init__()
         self.pad_id = pad_id
         self.part = torch.nn.Identity()  # has a mode of its own to put back
+        self.weight = torch.nn.Parameter(torch.zeros(1))  # for those who ask the first parameter for its device
         self._texts = texts  # (B, T) ids
         self._fed = torch.cat([torch.full_like(texts[:, :1], bos_id), texts], dim=1)
         self._vocabulary = max(int(texts.max()), pad_id, bos_id) + 4
