@@ -12,11 +12,15 @@ import pytest
 from autograder.authoring.notebooks import notebook_source
 from autograder.authoring.stubs import stub_source
 from autograder.course.course import Assignment, load_course
+from autograder.release.contents import release_files
 from autograder.release.errors import ReleaseError
+from autograder.release.folder import Folder
 from autograder.release.guard import Guard
+from autograder.release.manifest import Manifest
 from autograder.release.release import release
 from autograder.release.secrets import Secrets, read_secrets
 from autograder.release.untouched import check_untouched
+from autograder.release.update import plan_update
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -119,11 +123,6 @@ def toy(tmp_path: Path) -> Toy:
     return Toy(tmp_path / "course")
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 @pytest.fixture(scope="session")
 def secrets() -> Secrets:
     return read_secrets(REPOSITORY)
@@ -162,7 +161,9 @@ def _is_whole(repository: Path, assignment: Assignment) -> bool:
 
 @pytest.fixture(scope="session")
 def released(real_course: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of the real course; making it is the proof that the guard has nothing against it."""
-    out = tmp_path_factory.mktemp("released") / "students"
-    release(real_course, out, tell=lambda line: None)
-    return out
+    """A release of the real course; that the guard has nothing against it is a test of its own."""
+    course, folder = load_course(real_course), Folder(tmp_path_factory.mktemp("released") / "students")
+    before = folder.manifest(course.id)
+    plan = plan_update(release_files(real_course.parent, course, course.assignments), before, folder.look)
+    folder.apply(plan, before, Manifest(course.id, tuple(assignment.folder for assignment in course.assignments), plan.files))
+    return folder.path
