@@ -94,7 +94,7 @@ def test_no_look_ahead(submission, tensors):
     src, tgt = tensors.integers((1, 4), low=3, high=11), torch.tensor([[1, 5, 6, 7, 8]])
     other = torch.tensor([[1, 5, 6, 7, 9]])
     before, after = (assert_tensor(model(src, ids), (1, 5, 13), what="the logits").detach() for ids in (tgt, other))
-    assert_matches(after[:, :4], before[:, :4], what="the logits before the change", hint="Which target tokens may position i see?")
+    assert_matches(after[:, :4], before[:, :4], what="the earlier logits", hint="Which target tokens may position i see?")
     require(bool((after[:, 4] - before[:, 4]).abs().max() > 1e-6), "the changed token does not change its own logits.", "May it see itself?")
 
 

@@ -276,7 +276,7 @@ def test_decode_sees_no_future(submission: Any, tensors: Any) -> None:
             other = tgt.clone()
             other[0, changed] = next(i for i in range(TGT_VOCABULARY) if i not in (PAD, int(tgt[0, changed])))
             after = model.decode(other, memory, mask)
-            assert_matches(after[:, :changed], before[:, :changed], what="the logits before a changed token", hint="May token i see token i + 1?")
+            assert_matches(after[:, :changed], before[:, :changed], what="the earlier logits", hint="May token i see token i + 1?")
             moved = float((after[:, changed] - before[:, changed]).detach().abs().max())
             require(moved > 1e-6, "a token does not change its own logits.", "May token i see itself?")
 
