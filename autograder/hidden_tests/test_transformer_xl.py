@@ -256,6 +256,9 @@ def test_precision(submission: Any, tensors: Tensors) -> None:
         x, memory = pair.inputs(2, 5, 3)
         hint = "e to the 1500 is infinite, e to the −1500 is 0: what is subtracted before exp, and is what hides a key below every score?"
         pair.check(constant + 0.03 * x, constant + 0.03 * memory, when=" with large scores", hint=hint, strict=True)
+    pair, x, memory = _attention_of_unlike_rows(submission, tensors)
+    hint = "Each query's scores have a maximum of their own, which may be thousands below that of another query. Which one do you subtract?"
+    pair.check(x, memory, when=" with scores of 1500 in some rows and −1500 in others", hint=hint, strict=True)
     hint = "In which dtype are distances and angles computed? bfloat16 cannot tell integers above 256 apart."
     for dtype in (torch.float32, torch.bfloat16):
         name = str(dtype).removeprefix("torch.")
@@ -272,6 +275,20 @@ def test_precision(submission: Any, tensors: Tensors) -> None:
     for given in (None, memory):
         hint = "What is kept from a call in another dtype?"
         pair.check(x, given, when=" of a module converted to float64 after a call", hint=hint, strict=True)
+
+
+def _attention_of_unlike_rows(submission: Any, tensors: Tensors) -> tuple[AttentionPair, Tensor, Tensor]:
+    """The first feature of x says how large the scores of its query are; keys and values do not have it, nor has the position term a part."""
+    state = attention_state(tensors, 6, 2)
+    constant = tensors.normal((6,)).sign() * 3
+    for name in ("w_k", "w_v"):
+        state[f"{name}.weight"][:, 0] = 0.0
+    state["w_r.weight"] = torch.zeros(6, 6, dtype=torch.float64)
+    direction = (state["w_k.weight"] @ constant).view(2, 3)
+    state["w_q.weight"][:, 0] = (3**0.5 * direction / (direction * direction).sum(dim=-1, keepdim=True)).flatten()
+    x, memory = constant + 0.001 * tensors.normal((2, 5, 6)), constant + 0.001 * tensors.normal((2, 3, 6))
+    x[..., 0] = torch.tensor([1500.0, -1500.0, 0.0, -1500.0, 1500.0])
+    return AttentionPair(submission, tensors, 6, 2, state=state), x, memory
 
 
 def _attention_to_far_keys(submission: Any, tensors: Tensors, dtype: torch.dtype) -> tuple[AttentionPair, Tensor, Tensor]:
@@ -321,13 +338,16 @@ def test_segments_equal_one_pass(submission: Any, tensors: Tensors) -> None:
     ):
         pair = ModelPair(submission, tensors, mem_len, num_layers)
         token_ids = pair.tokens(2, sum(lengths))
-        logits, expected_kept = whole = pair.read(token_ids)
+        logits, expected_kept = pair.read(token_ids)
         found, kept = pair.segments(token_ids, lengths)
         for number, expected in enumerate(logits.split(lengths, dim=1)[:covered]):
             assert_matches(found[number], expected, what=f"the logits of segment {number}, against one long pass", hint=hint)
         if covered == len(lengths):
             pair.check_memories(kept[-1], expected_kept, when=" after the last segment, against one long pass", hint=hint)
-        pair.check(token_ids, results=whole, when=" of one long pass", hint=hint)
+        other = token_ids.clone()
+        other[:, 0] = (other[:, 0] + 1) % pair.vocab_size
+        apart = (pair.read(other)[0] - logits)[:, -1].detach().abs().amax()
+        require(bool(apart > 1e-9), "the last logits of one long pass do not depend on the first token.", "What does the last query see?")
 
 
 @pytest.mark.points(1)
@@ -379,20 +399,19 @@ def test_gradients_stay_in_the_segment(submission: Any, tensors: Tensors) -> Non
     for after_segment in kept:
         require(not any(memory.requires_grad for memory in after_segment), "a memory requires grad.", hint)
     given = [memory.requires_grad_() for memory in pair.memories(2, 2)]
-    cotangent, segment = tensors.normal((2, 3, pair.vocab_size)), token_ids[:, :3]
-    logits, new = pair.read(segment, given)
-    require(not any(memory.requires_grad for memory in new), "a memory requires grad because an older one did.", hint)
-    hint = "Is the result itself off, before any gradient?"
-    pair.check(segment, given, results=(logits, new), when=" whose gradient is asked for", hint=hint, strict=True)
-    parameters = pair.learned()
-    found = gradients(logits, [*given, *parameters.values()], cotangent)
-    require(not any(gradient.any() for gradient in found[:2]), "a gradient flows into the given memories.", "They are constants.")
-    state = leaves(pair.state)
-    memories = [memory.detach() for memory in given]
-    expected = gradients(naive.model(state, pair.num_heads, 2, 4, segment, memories)[0], list(state.values()), cotangent)
-    hint = "The embedding is used twice, and each layer has its own weights: is each use part of the graph?"
-    for name, gradient, wanted in zip(state, found[2:], expected, strict=True):
-        assert_matches(gradient, wanted, what=f"the gradient of {name}", hint=hint)
+    parameters, segment = pair.learned(), token_ids[:, :3]
+    for memories, when in ((given, " with memories that require grad"), (None, " of a first segment")):
+        logits, new = pair.read(segment, memories)
+        require(not any(memory.requires_grad for memory in new), "a memory requires grad because an older one did.", hint)
+        pair.check(segment, memories, results=(logits, new), when=when, hint="Is the result itself off, before any gradient?", strict=True)
+        cotangent = tensors.normal(logits.shape)
+        found = gradients(logits, [*given, *parameters.values()], cotangent)
+        require(not any(gradient.any() for gradient in found[:2]), "a gradient flows into the given memories.", "They are constants.")
+        state, constants = leaves(pair.state), None if memories is None else [memory.detach() for memory in memories]
+        expected = gradients(naive.model(state, pair.num_heads, 2, 4, segment, constants)[0], list(state.values()), cotangent)
+        reached = "The embedding is used twice, and each layer has its own weights: is each use part of the graph?"
+        for name, gradient, wanted in zip(state, found[2:], expected, strict=True):
+            assert_matches(gradient, wanted, what=f"the gradient of {name}{when}", hint=reached)
 
 
 @pytest.mark.points(0.5)
@@ -410,7 +429,7 @@ def test_parameters(submission: Any, tensors: Tensors) -> None:
         found = {name: tuple(value.shape) for name, value in pair.module.state_dict().items()}
         require(found == wanted, f"the state dict has other entries{when}.", hint)
         require({name for name, _ in pair.module.named_parameters()} == set(wanted), f"not every weight is a parameter of its own{when}.", hint)
-        pair.check(pair.tokens(2, 3), pair.memories(2, 2), when=" of three layers", hint="Does each layer use its own weights?")
+        pair.read(pair.tokens(2, 3), pair.memories(2, 2))
 
 
 @pytest.mark.points(0.5)
@@ -419,8 +438,7 @@ def test_bad_arguments(submission: Any, tensors: Tensors) -> None:
     pair = ModelPair(submission, tensors, 4, 3)
     for batch, others in ((3, (1, 2, 4)), (1, (3, 2)), (2, (1,))):
         token_ids, good = pair.tokens(batch, 2), pair.memories(batch, 3)
-        hint = "These arguments are right: what is refused, or left behind by a refused call?"
-        pair.check(token_ids, good, when=" before bad arguments", hint=hint)
+        logits, kept = pair.read(token_ids, good)
         for number, memories in ((0, []), (2, good[:2]), (1, good[:1]), (4, [*good, good[0]])):
             when = f"there are {number} memories for three layers"
             assert_raises_value_error(partial(pair.module, token_ids, memories), when=when)
@@ -430,7 +448,10 @@ def test_bad_arguments(submission: Any, tensors: Tensors) -> None:
             when = f"the memories have a batch of {other} and token_ids one of {batch}"
             for memories in (bad, [bad[0], *good[1:]], [*good[:2], bad[2]], [good[0], bad[1], good[2]]):
                 assert_raises_value_error(partial(pair.module, token_ids, memories), when=when)
-        pair.check(token_ids, good, when=" after bad arguments", hint=hint)
+        again, kept_again = pair.read(token_ids, good)
+        hint = "What does a refused call leave behind?"
+        assert_matches(again, logits, what="the logits after bad arguments", hint=hint)
+        pair.check_memories(kept_again, kept, when=" after bad arguments", hint=hint)
     for mem_len in (-1, -5):
         assert_raises_value_error(partial(submission.TransformerXL, 7, 6, 2, 5, 2, mem_len), when="mem_len is negative")
     for d_model, num_heads in ((6, 4), (6, 0), (6, -2), (4, 8)):
@@ -461,9 +482,12 @@ def test_calls_do_not_depend_on_each_other(submission: Any, tensors: Tensors) ->
         mode = f" in {'train' if training else 'eval'} mode {'with' if grad else 'without'} gradients"
         assert_matches(again, logits, what=f"the logits{mode}", hint="Which branch of your code is taken only in this mode?")
         pair.check_memories(last_again, last, when=mode, hint="Which branch of your code is taken only in this mode?")
-    token_ids, memories = pair.tokens(2, 3), pair.memories(2, 4)
     pair.load(model_state(tensors, 7, 6, 2, 5, 2))
-    pair.check(token_ids, memories, when=" with weights loaded later", hint=hint, strict=True)
+    hint = "Weights that are loaded count from the next call on, in train and in eval mode: what does the model keep that it made of older ones?"
+    for training, grad in ((False, False), (True, True)):
+        pair.module.train(training)
+        with torch.set_grad_enabled(grad):
+            pair.check(token_ids, memories, when=" with weights loaded later", hint=hint, strict=True)
     single = ModelPair(submission, tensors, 3, dtype=torch.float32)
     single.check(single.tokens(2, 4), single.memories(2, 2), when=" for float32", hint="Does the result have the dtype of the weights?")
     assert_inputs_unchanged(submission)

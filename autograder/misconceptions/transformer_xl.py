@@ -174,6 +174,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_POSITION, "position = (q + self.v.unsqueeze(1)) @ r.transpose(-2, -1)"),),
     ),
     Misconception(
+        "content-shifted-too",
+        "You shift the content term as well. Its columns stand for keys from the beginning; only those of the position term stand for distances.",
+        ((_CONTENT, "content = relative_shift((q + self.u.unsqueeze(1)) @ k.transpose(-2, -1))"),),
+    ),
+    Misconception(
         "no-scale",
         "You do not divide the scores. Both terms are divided by √D, the square root of the width of one head.",
         ((_SCORES, "scores = (content + position).masked_fill(future, -math.inf)"),),
@@ -187,6 +192,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "position-not-scaled",
         "You divide the content term by √D and add the position term undivided. The sum of both is divided.",
         ((_SCORES, "scores = (content / math.sqrt(self.head_dim) + position).masked_fill(future, -math.inf)"),),
+    ),
+    Misconception(
+        "content-not-scaled",
+        "You divide the position term by √D and add the content term undivided. The sum of both is divided.",
+        ((_SCORES, "scores = (content + position / math.sqrt(self.head_dim)).masked_fill(future, -math.inf)"),),
+    ),
+    Misconception(
+        "scale-without-root",
+        "You divide by D; the scale is its square root, √D.",
+        ((_SCORES, "scores = ((content + position) / self.head_dim).masked_fill(future, -math.inf)"),),
     ),
     Misconception(
         "u-added-after-scaling",
@@ -207,6 +222,21 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_POSITION, _POSITION.replace("self.v", "self.u")),),
     ),
     Misconception(
+        "v-in-both-terms",
+        "You add v in both terms. The content term has a vector of its own, u.",
+        ((_CONTENT, _CONTENT.replace("self.u", "self.v")),),
+    ),
+    Misconception(
+        "no-u",
+        "You leave u out: the content term is (q + u) · k. It is added to the query, as what is added to a key changes all scores of a query alike.",
+        ((_CONTENT, "content = q @ k.transpose(-2, -1)"),),
+    ),
+    Misconception(
+        "no-v",
+        "You leave v out: the position term is (q + v) · (w_r R).",
+        ((_POSITION, "position = relative_shift(q @ r.transpose(-2, -1))"),),
+    ),
+    Misconception(
         "no-u-and-v",
         "You leave u and v out. They stand for the query's part of the score that does not depend on what the query is.",
         (
@@ -223,6 +253,26 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "distances-not-projected",
         "You use the encoding of distances as it is. It goes through w_r first.",
         ((_POSITION_KEYS, "r = self._split(distances.unsqueeze(0))"),),
+    ),
+    Misconception(
+        "w-k-for-values",
+        "You make the values with w_k. They have a projection of their own, w_v.",
+        ((_KEYS_AND_VALUES, "k, v = self._split(self.w_k(context)), self._split(self.w_k(context))"),),
+    ),
+    Misconception(
+        "output-not-projected",
+        "You return the heads side by side. They go through w_o at the end.",
+        ((_OUTPUT, "return heads.transpose(1, 2).flatten(2)"),),
+    ),
+    Misconception(
+        "heads-of-every-hth-column",
+        "You give head h every H-th column of a projection. It has D columns next to each other, h·D to (h + 1)·D − 1.",
+        (
+            (
+                "projected.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)",
+                "projected.unflatten(-1, (self.head_dim, self.num_heads)).permute(0, 3, 1, 2)",
+            ),
+        ),
     ),
     Misconception(
         "position-term-left-out",
@@ -251,8 +301,14 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_FUTURE, "future = torch.ones(L, S, dtype=torch.bool, device=x.device).triu(2 + S - L)"),),
     ),
     Misconception(
+        "oldest-keys-hidden",
+        "You let every query see equally many keys and hide the oldest from later ones. A query sees the whole memory, however late it comes.",
+        ((_FUTURE, f"{_FUTURE}\n        future |= torch.ones(L, S, dtype=torch.bool, device=x.device).tril(-1)"),),
+    ),
+    Misconception(
         "hidden-scores-zero",
-        "You set hidden scores to 0, which is a score like any other. Its exponential has to be 0, so the score is −∞ (or far below all others).",
+        "You hide a key with a score of 0 or not far below, which is a score like any other. Its exponential has to be 0, so the score is −∞ (or far "
+        "below all others).",
         _scores_with("0.0"),
     ),
     Misconception(
@@ -279,6 +335,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_HEADS, "heads = (scores.exp() / scores.exp().sum(dim=-1, keepdim=True)) @ v"),),
     ),
     Misconception(
+        "one-maximum-for-all-rows",
+        "You subtract the largest of all scores. Rows may differ by thousands, and all of a row’s exponentials become 0: each row has its own maximum.",
+        ((_HEADS, "powers = (scores - scores.amax().detach()).exp()\n        heads = (powers / powers.sum(dim=-1, keepdim=True)) @ v"),),
+    ),
+    Misconception(
+        "softmax-in-float32",
+        "You compute the softmax in float32 whatever x is. float64 stays float64 throughout.",
+        ((_HEADS, "heads = torch.softmax(scores.float(), dim=-1).to(v) @ v"),),
+    ),
+    Misconception(
         "heads-joined-by-a-bare-reshape",
         "You reshape (B, H, L, D) straight to (B, L, E), which mixes positions; H must first move back behind L.",
         ((_OUTPUT, "return self.w_o(heads.reshape(x.shape))"),),
@@ -293,6 +359,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "memory-ignored",
         "Your attention never looks at the memory. Keys and values come from memory and segment together.",
         ((_CONTEXT, "context = x"),),
+    ),
+    Misconception(
+        "queries-from-the-first-keys",
+        "You make queries of the first L rows of memory and segment together. The segment is the last L of them.",
+        ((_QUERIES, "q = self._split(self.w_q(context[:, : x.size(1)]))"),),
     ),
     Misconception(
         "memory-behind-the-segment",
@@ -326,6 +397,26 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ),
     ),
     Misconception(
+        "u-and-v-detached",
+        "You use u and v without their gradient (detach or .data). They are learned like any weight.",
+        ((_CONTENT, _CONTENT.replace("self.u", "self.u.detach()")), (_POSITION, _POSITION.replace("self.v", "self.v.detach()"))),
+    ),
+    Misconception(
+        "w-r-without-gradient",
+        "You project the encoding of distances outside the graph, so that w_r never learns. The encoding is a constant, its projection is not.",
+        ((_POSITION_KEYS, "r = self._split(self.w_r(distances).unsqueeze(0)).detach()"),),
+    ),
+    Misconception(
+        "projected-distances-kept",
+        "You keep the projected encoding from one call to the next. It is made with w_r, which changes whenever the model learns or loads: only the encoding can be kept.",
+        (
+            (
+                _POSITION_KEYS,
+                'kept = self.__dict__.setdefault("kept", {})\n        if S not in kept:\n            kept[S] = self._split(self.w_r(distances).unsqueeze(0))\n        r = kept[S].to(x)',
+            ),
+        ),
+    ),
+    Misconception(
         "segment-detached",
         "You detach memory and segment together, so that no gradient reaches x by way of keys and values. Only the memory is a constant.",
         ((_CONTEXT, "context = x if memory is None else torch.cat([memory, x], dim=1).detach()"),),
@@ -335,6 +426,21 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "embedding-not-scaled",
         "You do not scale the embedding. Its rows are multiplied by √d_model on the way in.",
         ((_EMBEDDED, "x = self.embedding(token_ids)"),),
+    ),
+    Misconception(
+        "embedding-times-d-model",
+        "You multiply the embedding by d_model; it is its square root, √d_model.",
+        ((_EMBEDDED, "x = self.embedding(token_ids) * self.d_model"),),
+    ),
+    Misconception(
+        "final-norm-added",
+        "You normalise what the last layer gives. Its own norm is the last one: the head comes right after it.",
+        ((_RESULT, "return F.layer_norm(x, (self.d_model,)) @ self.embedding.weight.T, new_memories"),),
+    ),
+    Misconception(
+        "log-softmax-returned",
+        "You return log-probabilities. Logits were asked for: what the loss makes of them is its own affair.",
+        ((_RESULT, "return (x @ self.embedding.weight.T).log_softmax(dim=-1), new_memories"),),
     ),
     Misconception(
         "scaled-embedding-in-the-head",
@@ -384,6 +490,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_OWN_MEMORY, "memory = None if memories is None else memories[0]\n"),),
     ),
     Misconception(
+        "memory-of-another-layer",
+        "You give layer l the memory of layer l − 1. Memory l holds what entered layer l.",
+        ((_OWN_MEMORY, "memory = None if memories is None else memories[index - 1]\n"),),
+    ),
+    Misconception(
+        "first-layer-without-memory",
+        "Your first layer does not get its memory. It has one like the others: the embedded tokens of before.",
+        (("            x = layer(x, memory)\n", "            x = layer(x, memory if index else None)\n"),),
+    ),
+    Misconception(
         "memory-not-passed-on",
         "Your layers never get the memories that were given to the model.",
         (("            x = layer(x, memory)\n", "            x = layer(x)\n"),),
@@ -392,6 +508,24 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "only-this-segment-remembered",
         "You keep positions of this segment only. A memory longer than the segment also keeps the end of the old one.",
         ((_SEEN, "seen = x"),),
+    ),
+    Misconception(
+        "one-position-too-many",
+        "You keep one position more than mem_len.",
+        ((_KEPT, "return seen[:, max(0, seen.size(1) - self.mem_len - 1) :].detach()"),),
+    ),
+    Misconception(
+        "whole-segment-remembered",
+        "You keep all of a segment that is longer than mem_len. The last mem_len positions remain, whatever the segment’s length.",
+        ((_KEPT, "return seen[:, max(0, seen.size(1) - max(self.mem_len, x.size(1))) :].detach()"),),
+    ),
+    Misconception(
+        "newest-first",
+        "You keep the newest position first. A memory runs from the oldest to the newest, like the text.",
+        (
+            (_KEPT, "return seen[:, max(0, seen.size(1) - self.mem_len) :].detach().flip(1)"),
+            (_OWN_MEMORY, _OWN_MEMORY.replace("memories[index]", "memories[index].flip(1)")),
+        ),
     ),
     Misconception(
         "first-positions-remembered",
@@ -409,6 +543,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_KEPT, "return seen[:, -self.mem_len :].detach()"),),
     ),
     Misconception(
+        "mem-len-zero-gives-none",
+        "You return no memories for mem_len = 0. There is one for each layer, (B, 0, E), so that the next call needs no special case.",
+        ((_RESULT, "return x @ self.embedding.weight.T, new_memories if self.mem_len > 0 else None"),),
+    ),
+    Misconception(
         "mem-len-ignored",
         "You keep all of the past, whatever mem_len is.",
         ((_KEPT, "return seen.detach()"),),
@@ -418,6 +557,17 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "You fill a short memory up with zeros to mem_len. Zeros are keys like any other, and they are attended to: a memory is as long as what "
         "was seen.",
         ((_KEPT, "return F.pad(seen, (0, 0, self.mem_len, 0))[:, seen.size(1) :].detach()"),),
+    ),
+    Misconception(
+        "given-memory-padded",
+        "You fill a given memory up with zeros before it is used. Zeros are keys like any other: a memory is attended to as it is.",
+        (
+            (
+                _OWN_MEMORY,
+                _OWN_MEMORY
+                + "            if memory is not None:\n                memory = F.pad(memory, (0, 0, max(0, self.mem_len - memory.size(1)), 0))\n",
+            ),
+        ),
     ),
     Misconception(
         "memory-with-graph",
@@ -438,6 +588,26 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_OWN_MEMORY, _OWN_MEMORY.replace("memories[index]\n", "memories[index][:, max(0, memories[index].size(1) - self.mem_len) :]\n")),),
     ),
     Misconception(
+        "long-memory-refused",
+        "You refuse a memory that is longer than mem_len. mem_len says what is kept; what is given may have any length.",
+        (
+            (
+                "                if memory.size(0) != token_ids.size(0):\n",
+                "                if memory.size(0) != token_ids.size(0) or memory.size(1) > self.mem_len:\n",
+            ),
+        ),
+    ),
+    Misconception(
+        "tuple-refused",
+        "You refuse a tuple of memories. A list or a tuple may be given.",
+        ((_COUNT_CHECK, _COUNT_CHECK.replace("if len(", "if not isinstance(memories, list) or len(")),),
+    ),
+    Misconception(
+        "layer-input-detached-in-place",
+        "You take a layer’s input out of the graph in place (detach_), so the layers below learn nothing. detach gives another view of it and leaves the graph alone.",
+        ((_SEEN, "seen = x.detach_() if memory is None else torch.cat([memory, x.detach_()], dim=1)"),),
+    ),
+    Misconception(
         "memory-kept-in-the-model",
         "Your model keeps its memories between calls. The past comes in as an argument: without one there is none.",
         (
@@ -452,6 +622,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_RESULT, "return x @ self.embedding.weight.T, torch.stack(new_memories)"),),
     ),
     Misconception(
+        "memories-as-a-tuple",
+        "You return the memories as a tuple. A list was asked for.",
+        ((_RESULT, "return x @ self.embedding.weight.T, tuple(new_memories)"),),
+    ),
+    Misconception(
         "list-of-the-caller-changed",
         "You write the new memories into the caller's list. It is not yours to change, and a tuple cannot be changed at all.",
         (
@@ -463,6 +638,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "count-unchecked",
         "You do not check how many memories there are. One for each layer is needed; another number is a ValueError, before anything is computed.",
         ((_COUNT_CHECK, ""),),
+    ),
+    Misconception(
+        "too-many-accepted",
+        "You refuse too few memories only. More of them than layers are a mistake, too: a ValueError.",
+        ((_COUNT_CHECK, _COUNT_CHECK.replace("!=", "<")),),
     ),
     Misconception(
         "empty-list-taken-for-none",
