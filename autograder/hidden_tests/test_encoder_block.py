@@ -415,9 +415,9 @@ def test_modes(submission: Any, tensors: Tensors) -> None:
     stack.require_attention()
     expected = stack.run(x, PADDING).detach()
     stack.module.eval()
-    with_dropout = Stack(submission, tensors, 2, norm_first=True, dropout=0.9, state=stack.state)
-    with_dropout.module.eval()
-    for each in (stack, with_dropout):
+    dropping = Stack(submission, tensors, 2, norm_first=True, dropout=0.9, state=stack.state)
+    dropping.module.eval()
+    for each in (stack, dropping):
         hint = "Which branch of your code is taken only in this mode?"
         assert_matches(each.run(x, PADDING), expected, what="the encoder's output in eval mode, beside that in train mode,", hint=hint)
 

@@ -394,7 +394,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "nan-made-bias",
-        "You put the bias where the result is NaN: the value is right, but the NaN comes back in the gradient. Do not let it arise (need_weights=False).",
+        "You replace a NaN after it has arisen: the value is right then, but the NaN comes back in the gradient. need_weights=False does not make one.",
         ((", need_weights=False)", ")\n        attended = torch.where(attended.isnan(), self.self_attention.out_proj.bias, attended)"),),
     ),
     Misconception(
