@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish release doctor check verify generate figures test lint format bench clean grade-env author-env student-env
+.PHONY: help grade publish release doctor check practice verify generate figures test lint format bench clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ doctor: grade-env ## what this machine gives for grading, what is missing, how t
 
 check: student-env ## a student's public tests, in words: A=attention
 	@$(VENV_PYTHON) -m autograder.checking.check $(A)
+
+practice: student-env ## the practice score, as a student's run on GitHub shows it: A=attention, or all
+	@$(VENV_PYTHON) -m autograder.checking.practice $(A)
 
 verify: author-env ## prove the hidden suites and write their kill matrices: A=attention, or all
 	@$(VENV_PYTHON) -m autograder verify $(A) $(if $(JOBS),--jobs "$(JOBS)")
