@@ -145,7 +145,8 @@ def watch_generation(module: ModuleType, model: Any, prompt: Tensor, max_new_tok
     """What `module.generate` returns, and how it goes about it.
 
     positions, with_caches: of each call of the model, how many positions it was fed and whether caches came with them. in_train_mode: whether any
-    part of the model was in train mode in a call. mode_restored, gradient_restored: whether both are afterwards as they were, in every part.
+    part of the model was in train mode in a call. training: the model's own mode afterwards. mode_restored, gradient_restored: whether both are
+    afterwards as they were, the mode in every part.
     """
     calls: list[tuple[int, bool, bool]] = []
     inside = False
@@ -178,6 +179,7 @@ def watch_generation(module: ModuleType, model: Any, prompt: Tensor, max_new_tok
         "positions": [positions for positions, _, _ in calls],
         "with_caches": [caches for _, caches, _ in calls],
         "in_train_mode": any(in_train_mode for _, _, in_train_mode in calls),
+        "training": model.training,
         "mode_restored": all(part.training == training for part in model.modules()),
         "gradient_restored": gradient_restored,
     }

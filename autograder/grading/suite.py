@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from _pytest.config import _prepareconfig
 from _pytest.main import Session
 from _pytest.runner import runtestprotocol
@@ -174,7 +175,8 @@ class Suite:
         submission.start_test(seed_for_submission(seed))
         given = {"submission": submission, "reference": self._plugin.reference_module, "tensors": Tensors(seed)}
         try:
-            item.obj(**{name: given[name] for name in item.fixturenames})
+            with torch.enable_grad():  # puts back what a variant that runs in this process may have switched off for good
+                item.obj(**{name: given[name] for name in item.fixturenames})
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as raised:
@@ -187,7 +189,8 @@ class Suite:
         submission.start_test(seed_for_submission(seed))
         item._initrequest()
         other = next((candidate for candidate in self._items if candidate is not item), None)
-        runtestprotocol(item, log=False, nextitem=other)  # another of the module: its fixtures of module scope stay
+        with torch.enable_grad():  # as in run_one
+            runtestprotocol(item, log=False, nextitem=other)  # another of the module: its fixtures of module scope stay
         plugin.current = None
         if plugin.raised is None and not plugin.ran:
             return Finished(RuntimeError("the test did not run"))

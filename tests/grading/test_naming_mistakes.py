@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 import torch
-from toy import BANK, REFERENCE, grade_toy, toy_grader
+from toy import BANK, FOLDER, NAME, REFERENCE, grade_toy, toy_grader
 
+from autograder.checking.submission import LocalSubmission
 from autograder.grading.answers import OtherAnswerError, Rehearsal, Transcript, plain, same
 from autograder.grading.errors import submission_error
+from autograder.grading.suite import Suite
 from autograder.misconceptions.bank import Misconception
 from autograder.reports.model import Report
 
@@ -115,3 +119,17 @@ def test_every_edit_of_the_bank_fits_the_reference() -> None:
     with pytest.raises(ValueError, match="occurs 0 times in the reference"):
         Misconception("gone", "", (("no such text", ""),)).apply(REFERENCE)
     assert all(entry.apply(REFERENCE) != REFERENCE for entry in BANK)
+
+
+def test_a_variant_that_switches_gradients_off_for_good_does_not_reach_the_next_test() -> None:
+    suite = Suite(NAME, hidden_tests=FOLDER / "hidden_tests", references=FOLDER / "references")
+    module = ModuleType("scaling_without_gradients")
+    exec(REFERENCE.replace("    return x / 2", "    torch.set_grad_enabled(False)\n    return x / 2"), module.__dict__)
+    try:
+        assert suite.run_one("test_halves", LocalSubmission(module), 1).raised is None
+        assert torch.is_grad_enabled()
+        for _ in suite.run(LocalSubmission(module), lambda _: 1):
+            assert torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)
+        suite.close()
