@@ -293,7 +293,7 @@ def _attention_of_unlike_rows(submission: Any, tensors: Tensors) -> tuple[Attent
 
 def _attention_to_far_keys(submission: Any, tensors: Tensors, dtype: torch.dtype) -> tuple[AttentionPair, Tensor, Tensor]:
     """Scores 5 cos(distance), and a memory of 8 at keys whose score would be lower if their distance were rounded to bfloat16, −8 if higher."""
-    before = 1500
+    before = 700
     zeros, identity = torch.zeros(2, 2, dtype=dtype), torch.eye(2, dtype=dtype)
     state = {f"{name}.weight": zeros for name in ("w_q", "w_k")} | {f"{name}.weight": identity for name in ("w_v", "w_r", "w_o")}
     state |= {"u": torch.zeros(1, 2, dtype=dtype), "v": torch.tensor([[0.0, 5 * 2**0.5]], dtype=dtype)}
