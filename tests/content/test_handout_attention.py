@@ -103,8 +103,11 @@ def test_drawing_runs_on_a_right_solution() -> None:
     with mpl.rc_context({"backend": "Agg"}):
         names = dict(vars(REFERENCE))
         exec(DRAWING, names)
-    axes = names["draw_attention"](names["weights"][0, 0], names["tokens"], names["tokens"]).axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == names["tokens"]
+        weights, queries, keys = torch.rand(2, 3, dtype=torch.float64), ["a", "b"], ["c", "d", "e"]
+        axes = names["draw_attention"](weights, queries, keys).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == queries  # a row for each query
+    assert [label.get_text() for label in axes.get_xticklabels()] == keys
+    assert torch.equal(torch.from_numpy(axes.images[0].get_array().data), weights)
 
 
 def test_points_are_those_of_the_suite() -> None:
