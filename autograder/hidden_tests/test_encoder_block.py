@@ -64,6 +64,8 @@ def test_layer_norm_mean_and_variance(submission: Any, tensors: Tensors) -> None
         module = submission.LayerNorm(shape[-1], eps=NO_EPS)
         plain = {"weight": torch.ones(shape[-1], dtype=torch.float64), "bias": torch.zeros(shape[-1], dtype=torch.float64)}
         x = tensors.normal(shape) * 3 + tensors.normal((shape[-1],))
+        if shape[-1] == 2:  # two that are nearly equal leave nothing to divide by
+            x[..., 1] = x[..., 0] + tensors.uniform(shape[:-1], low=1.0, high=5.0)
         x[0, 0, 0] += 100.0  # of many features one may lie many deviations from the mean
         result = assert_tensor(loaded(module, plain)(x), shape, what="the result")
         hint = "Over which dimension is the mean taken?"
@@ -309,7 +311,7 @@ def test_feed_forward_dropout(submission: Any, tensors: Tensors) -> None:
         first, second = tensors.uniform((8,), low=0.5), tensors.normal((8,))
         state = {"linear1.weight": unit, "linear1.bias": first, "linear2.weight": unit, "linear2.bias": second}
         module = loaded(submission.FeedForward(8, 8, activation=activation, dropout=p), state)
-        x = tensors.uniform((3, 11, 8), low=0.5, high=1.5)
+        x = tensors.uniform((3, 61, 8), low=0.5, high=1.5)
         undropped = assert_tensor(module.eval()(x), x.shape, what="the result in eval mode").detach() - second
         assert_matches(undropped, naive.feed_forward(state, x, activation) - second, what="the result in eval mode", hint="Nothing is dropped there.")
         module.train()
@@ -345,7 +347,7 @@ def test_residual_dropout(submission: Any, tensors: Tensors) -> None:
             block.load(silent(block.state) | ({biases[giver]: given} if giver in biases else {}))
             block.module.train()
             norm1, norm2, _ = block.parts()
-            x = tensors.normal((3, 17, 4))
+            x = tensors.normal((3, 97, 4))
             result = block.run(x).detach()
             where = " with norm_first" if norm_first else ""
             if giver == "nothing":
@@ -461,7 +463,7 @@ def test_dropout_in_the_stack(submission: Any, tensors: Tensors) -> None:
         quiet = silent(stack.state)
         stack.load(quiet)
         stack.module.train()
-        x = tensors.normal((3, 17, 4))
+        x = tensors.normal((3, 97, 4))
         where = f" in train mode{' with norm_first' if norm_first else ''}"
         hint = "All sub-layers give 0 here, so their dropout has nothing to drop. What else is dropped?"
         stack.check(x, when=where, hint=hint)
@@ -606,9 +608,11 @@ def test_dtypes_and_scales(submission: Any, tensors: Tensors) -> None:
             assert_finite(stack.run(x, PADDING), what="the encoder's output in low precision", hint=hint)
     # What is added to every key moves all scores of a query by one number, its own, and so no weight.
     block = Block(submission, tensors, 6, 2)
-    x, push = tensors.normal((2, 5, 6)), torch.zeros(18, dtype=torch.float64)
-    push[6:12] = tensors.normal((6,), scale=500.0)
-    moved = block.state | {"self_attention.in_proj_bias": block.state["self_attention.in_proj_bias"] + push}
+    x, push = tensors.normal((2, 5, 6)), tensors.normal((6,))
+    weight, bias = block.state["self_attention.in_proj_weight"], block.state["self_attention.in_proj_bias"]
+    shift = ((x @ weight[:6].T + bias[:6]) * push).unflatten(-1, (2, 3)).sum(dim=-1) / 3**0.5  # (B, L, H)
+    push = 1500.0 * push / shift.abs().max()
+    moved = block.state | {"self_attention.in_proj_bias": bias + torch.nn.functional.pad(push, (6, 6))}
     hint = "What may be subtracted from a row of scores without changing its softmax, and is it the row's own?"
     large, expected = Block(submission, tensors, 6, 2, state=moved).run(x), block.run(x).detach()
     assert_matches(large, expected, what="the block's output with large scores", hint=hint)
