@@ -107,13 +107,12 @@ def decode_script(
     module: ModuleType, texts: Tensor, pad_id: int, bos_id: int, eos_id: int, max_len: int, training: bool = True
 ) -> dict[str, Tensor | int | bool]:
     """What `module.greedy_decode` makes of a ScriptedModel, and what the model saw: calls of encode and decode, whether any ran in train mode or
-    with gradient, and whether mode and gradients were put back."""
+    with gradient, and whether the mode, its parts' mode and gradients were put back."""
     model = ScriptedModel(texts, pad_id, bos_id)
     model.train(training)
     src = torch.full((texts.size(0), 4), pad_id + 1)
     src[0, 2:] = pad_id
     ids = module.greedy_decode(model, src, bos_id, eos_id, max_len)
-    mode_restored = all(part.training == training for part in model.modules())
     gradient_restored = torch.is_grad_enabled()
     torch.set_grad_enabled(True)
     return {
@@ -122,7 +121,8 @@ def decode_script(
         "decoded": model.decoded,
         "in_train_mode": model.in_train_mode,
         "with_gradient": model.with_gradient,
-        "mode_restored": mode_restored,
+        "mode_restored": model.training == training,
+        "parts_restored": model.part.training == training,
         "gradient_restored": gradient_restored,
     }
 

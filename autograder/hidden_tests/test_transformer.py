@@ -490,8 +490,9 @@ def test_greedy_decode_mode(submission: Any) -> None:
         require(not seen["in_train_mode"], "the model runs in train mode.", "With dropout on, every answer is another one.")
         require(not seen["with_gradient"], "the model runs with gradient.", "No one needs the graph: torch.no_grad().")
         mode = "train" if training else "eval"
-        hint = "Put back the mode that you found, for every part of the model."
-        require(seen["mode_restored"], f"a model that was in {mode} mode is not as it was after decoding.", hint)
+        require(seen["mode_restored"], f"a model that was in {mode} mode is in another one after decoding.", "Put back the mode that you found.")
+        hint = "Every part of a model has a mode of its own: which call goes through all of them?"
+        require(seen["parts_restored"], f"a part of the model that was in {mode} mode is in another one after decoding.", hint)
         require(seen["gradient_restored"], "gradients stay switched off after decoding.", "What does a `with` block do that a bare call does not?")
 
 
