@@ -157,9 +157,8 @@ class CachedCausalLM(nn.Module):
         ### BEGIN SOLUTION
         start = caches[0].length if caches else 0
         end = start + token_ids.size(1)
-        room = min([self.max_len, *(cache.max_len for cache in caches or [])])
-        if end > room:
-            raise ValueError(f"positions {start} ... {end - 1} run past max_len={room}")
+        if end > self.max_len:
+            raise ValueError(f"positions {start} ... {end - 1} run past max_len={self.max_len}")
         position = torch.arange(start, end, device=token_ids.device)  # (L,)
         x = self.embedding(token_ids) + self.position_embedding(position)  # (B, L, E)
         for index, block in enumerate(self.blocks):
@@ -188,7 +187,7 @@ def generate(model: CachedCausalLM, prompt: Int[Tensor, "B P"], max_new_tokens: 
             caches = model.new_caches(prompt.size(0)) if use_cache else None
             fed = 0
             for _ in range(max_new_tokens):
-                logits = model(ids[:, fed:], caches)  # (B, new positions, V)
+                logits = model(ids[:, fed:], caches)  # (B, P, V) at first; then (B, 1, V) with caches, (B, whole prefix, V) without
                 fed = ids.size(1) if use_cache else 0
                 ids = torch.cat([ids, logits[:, -1].argmax(dim=-1, keepdim=True)], dim=1)
             return ids

@@ -1,0 +1,185 @@
+"""Generation in inference mode, into one tensor made before, with caches of just the room that they need.
+
+Letters in shapes: B batch, H heads, L new positions, M stored positions, S = M + L, E = d_model features, D = E / H features of one head,
+V tokens in the vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class KVCache:
+    """The keys and values of all positions so far, for one attention layer: room for max_len positions, made once.
+
+    Only update, length and truncate are used from outside; how the tensors are kept is free.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        num_heads: int,
+        max_len: int,
+        head_dim: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if min(batch_size, num_heads, max_len, head_dim) < 1:
+            raise ValueError(f"all sizes must be >= 1, got {batch_size}, {num_heads}, {max_len}, {head_dim}")
+        self.max_len = max_len
+        self.keys = torch.zeros(batch_size, num_heads, max_len, head_dim, dtype=dtype, device=device)
+        self.values = torch.zeros_like(self.keys)
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        """How many positions are stored."""
+        return self._length
+
+    def update(self, key: Float[Tensor, "B H L D"], value: Float[Tensor, "B H L D"]) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
+        """Append copies of L >= 0 positions, and return the keys and values of all positions, the oldest first.
+
+        What is returned may be a view, valid until the next update or truncate; it does not require grad. Another dtype is cast to the cache's.
+        Raises ValueError, and leaves the cache as it was, when the positions do not fit (exactly full is fine) or a shape is another.
+        """
+        B, H, _, D = self.keys.shape
+        if key.dim() != 4 or key.shape != value.shape or key.shape[0] != B or key.shape[1] != H or key.shape[3] != D:
+            raise ValueError(f"key {tuple(key.shape)} value {tuple(value.shape)} do not fit cache {tuple(self.keys.shape)}")
+        new = self._length + key.shape[2]
+        if new > self.max_len:
+            raise ValueError(f"{self._length} + {key.shape[2]} positions > max_len={self.max_len}")
+        self.keys[:, :, self._length : new] = key.detach()
+        self.values[:, :, self._length : new] = value.detach()
+        self._length = new
+        return self.keys[:, :, :new], self.values[:, :, :new]
+
+    def truncate(self, length: int) -> None:
+        """Keep the first `length` positions: roll back. Raises ValueError unless 0 <= length <= self.length."""
+        if not 0 <= length <= self._length:
+            raise ValueError(f"length must be in 0..{self._length}, got {length}")
+        self._length = length
+
+
+class CachedSelfAttention(nn.Module):
+    """Causal multi-head self-attention over what is stored and what is new."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        super().__init__()
+        if num_heads < 1 or d_model % num_heads != 0:
+            raise ValueError(f"num_heads must be >= 1 and divide d_model, got d_model={d_model}, num_heads={num_heads}")
+        self.d_model = d_model
+        self.num_heads = num_heads
+        self.head_dim = d_model // num_heads
+        self.w_q = nn.Linear(d_model, d_model)
+        self.w_k = nn.Linear(d_model, d_model)
+        self.w_v = nn.Linear(d_model, d_model)
+        self.w_o = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Float[Tensor, "B L E"], cache: KVCache | None = None) -> Float[Tensor, "B L E"]:
+        """Query i of the chunk sees all M stored positions and the chunk's positions j <= i. The chunk's keys and values are stored.
+
+        Without a cache: plain causal self-attention, with ordinary gradients.
+        F.scaled_dot_product_attention may be used; its is_causal aligns top-left, its mask has True for visible.
+        """
+        B, L, E = x.shape
+        q = self.w_q(x).view(B, L, self.num_heads, self.head_dim).transpose(1, 2)
+        k = self.w_k(x).view(B, L, self.num_heads, self.head_dim).transpose(1, 2)
+        v = self.w_v(x).view(B, L, self.num_heads, self.head_dim).transpose(1, 2)
+        past = 0
+        if cache is not None:
+            past = cache.length
+            k, v = cache.update(k, v)
+        mask = torch.ones(L, past + L, dtype=torch.bool, device=x.device).triu(past + 1)
+        scores = q @ k.transpose(-2, -1) / self.head_dim**0.5
+        scores = scores.masked_fill(mask, float("-inf"))
+        out = scores.softmax(-1) @ v
+        out = out.transpose(1, 2).reshape(B, L, E)
+        return self.w_o(out)
+
+
+class CachedDecoderBlock(nn.Module):
+    """GIVEN. Pre-norm, exact GELU, no dropout; assignment 05's block is post-norm with ReLU by default."""
+
+    def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(d_model)
+        self.attention = CachedSelfAttention(d_model, num_heads)
+        self.norm2 = nn.LayerNorm(d_model)
+        self.linear1 = nn.Linear(d_model, d_ff)
+        self.linear2 = nn.Linear(d_ff, d_model)
+
+    def forward(self, x: Float[Tensor, "B L E"], cache: KVCache | None = None) -> Float[Tensor, "B L E"]:
+        x = x + self.attention(self.norm1(x), cache)
+        return x + self.linear2(F.gelu(self.linear1(self.norm2(x))))
+
+
+class CachedCausalLM(nn.Module):
+    """A decoder-only language model with learned positions and a tied head, that can go on from a cache."""
+
+    def __init__(self, vocab_size: int, d_model: int, num_heads: int, d_ff: int, num_layers: int, max_len: int) -> None:
+        super().__init__()
+        if min(vocab_size, num_layers, max_len) < 1:
+            raise ValueError(f"vocab_size, num_layers and max_len must be >= 1, got {vocab_size}, {num_layers}, {max_len}")
+        self.max_len = max_len
+        self.num_heads = num_heads
+        self.head_dim = d_model // max(num_heads, 1)
+        self.embedding = nn.Embedding(vocab_size, d_model)
+        self.position_embedding = nn.Embedding(max_len, d_model)
+        self.blocks = nn.ModuleList(CachedDecoderBlock(d_model, num_heads, d_ff) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(d_model)
+
+    def new_caches(self, batch_size: int, max_len: int | None = None) -> list[KVCache]:
+        """An empty cache for each layer, in the dtype and on the device of the weights; max_len None is the model's."""
+        room = self.max_len if max_len is None else max_len
+        w = self.embedding.weight
+        return [KVCache(batch_size, self.num_heads, room, self.head_dim, dtype=w.dtype, device=w.device) for _ in self.blocks]
+
+    def forward(self, token_ids: Int[Tensor, "B L"], caches: list[KVCache] | None = None) -> Float[Tensor, "B L V"]:
+        """Logits of the next token at each of the L new positions: norm(x) @ embedding.weight^T.
+
+        Positions run on from what the caches hold, which is read before any layer stores. Raises ValueError, before any cache changes, when they
+        would run past max_len.
+        """
+        L = token_ids.shape[1]
+        start = 0 if caches is None else caches[0].length
+        if start + L > self.max_len:
+            raise ValueError(f"positions {start}..{start + L - 1} run past max_len={self.max_len}")
+        pos = torch.arange(start, start + L, device=token_ids.device)
+        x = self.embedding(token_ids) + self.position_embedding(pos)
+        for i, block in enumerate(self.blocks):
+            x = block(x, None if caches is None else caches[i])
+        return self.norm(x) @ self.embedding.weight.T
+
+
+def generate(model: CachedCausalLM, prompt: Int[Tensor, "B P"], max_new_tokens: int, use_cache: bool = True) -> Int[Tensor, "B P+N"]:
+    """The prompt and max_new_tokens further tokens, the likeliest each time.
+
+    With the cache the model is fed P positions, then 1 at a time; the last token is never fed. Without it, the whole prefix each time.
+    Runs in eval mode and without gradient, puts back the mode it found, and makes new caches for each call.
+    Raises ValueError, with and without cache, when max_new_tokens < 0 or P + max_new_tokens > model.max_len.
+    """
+    B, P = prompt.shape
+    total = P + max_new_tokens
+    if max_new_tokens < 0 or total > model.max_len:
+        raise ValueError(f"need 0 <= max_new_tokens and P + max_new_tokens <= max_len, got {P} + {max_new_tokens}, max_len={model.max_len}")
+    out = torch.empty(B, total, dtype=prompt.dtype, device=prompt.device)
+    out[:, :P] = prompt
+    if max_new_tokens == 0:
+        return out
+    mode = model.training
+    model.train(False)
+    try:
+        with torch.inference_mode():
+            caches = model.new_caches(B, max_len=total - 1) if use_cache else None
+            at = 0
+            for t in range(P, total):
+                logits = model.forward(out[:, at:t], caches=caches)
+                out[:, t] = torch.max(logits[:, -1, :], dim=-1).indices
+                if use_cache:
+                    at = t
+    finally:
+        model.train(mode)
+    return out
