@@ -6,10 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+_aten = torch.ops.aten
+# PyTorch's own table leaves out the products that are added in place.
+_FLOPS = {**flop_registry, _aten.addmm_: flop_registry[_aten.addmm], _aten.baddbmm_: flop_registry[_aten.baddbmm]}
 
 
 @dataclass
@@ -38,7 +43,7 @@ class _Watch(TorchDispatchMode):
         result = func(*args, **kwargs)
         packet = func._overloadpacket
         self.cost.operations[str(packet)] += 1
-        count = flop_registry.get(packet)
+        count = _FLOPS.get(packet)
         if count is not None:
             self.cost.flops += int(count(*args, **kwargs, out_val=result))
         for tensor in result if isinstance(result, tuple | list) else (result,):
