@@ -18,6 +18,7 @@ from autograder.checking.measurement import Cost
 from autograder.checking.tolerance import Tolerance
 from autograder.hidden_tests import naive_flash_attention as naive
 
+LEAD = (1, 1)  # batch and heads, as most write it: other leading dimensions have a test of their own
 _ANY = Tolerance("noted only", absolute=math.inf)
 Inputs = tuple[Tensor, Tensor, Tensor]
 _GRADIENTS = ("the gradient of query", "the gradient of key", "the gradient of value")
@@ -49,6 +50,11 @@ def draw(tensors: Any, lead: Sequence[int], L: int, S: int, D: int, Dv: int, **o
 def plain(query: Tensor, block_q: int, block_k: int, causal: bool = False) -> Call:
     """A call with the default scale, written out."""
     return Call(causal, 1 / math.sqrt(query.size(-1)), block_q, block_k)
+
+
+def one_tile(inputs: Sequence[Tensor], causal: bool = False) -> Call:
+    """A call with one tile that is as large as the matrix: neither tails nor blocks longer than a sequence, which have a test of their own."""
+    return plain(inputs[0], inputs[0].size(-2), inputs[1].size(-2), causal)
 
 
 def forward(submission: Any, inputs: Sequence[Tensor], call: Call) -> tuple[Tensor, Tensor]:
@@ -96,14 +102,23 @@ def differentiate(submission: Any, grad_output: Tensor, inputs: Sequence[Tensor]
 
 def check_that_it_attends(submission: Any, tensors: Any) -> None:
     """Whatever else is wrong, the output has to depend on all three inputs: for tests that compare a submission with itself."""
-    query, key, value = draw(tensors, (), 2, 3, 2, 2)
-    call = plain(query, 4, 4)
+    query, key, value = draw(tensors, LEAD, 2, 3, 2, 2)
+    call = one_tile((query, key))
     before, _ = forward(submission, (query, key, value), call)
-    changed = (("query", (query.flip(0), key, value)), ("key", (query, key.flip(-1), value)), ("value", (query, key, value * 2)))
+    changed = (("query", (query.flip(-2), key, value)), ("key", (query, key.flip(-1), value)), ("value", (query, key, value * 2)))
     for name, inputs in changed:
         after, _ = forward(submission, inputs, call)
         depends = bool(((before != after) & before.isfinite() & after.isfinite()).any())
         require(depends, f"the output does not depend on {name}.", "Is it softmax(scale · Q Kᵀ) V yet?")
+
+
+def check_that_it_differentiates(submission: Any, tensors: Any) -> None:
+    """Whatever else is wrong, the gradients have to depend on that of the output."""
+    inputs, grad_output = draw(tensors, LEAD, 2, 3, 2, 2), tensors.normal((*LEAD, 2, 2))
+    before, after = (backward(submission, of, inputs, one_tile(inputs)) for of in (grad_output, grad_output * 2))
+    for one, other, what in zip(before, after, _GRADIENTS, strict=True):
+        depends = bool(((one != other) & one.isfinite() & other.isfinite()).any())
+        require(depends, f"{what} does not depend on grad_output.", "Is it one of the products of the backward pass yet?")
 
 
 def check_output(submission: Any, inputs: Sequence[Tensor], call: Call, *, hint: str, what: str = "the output", **options: Any) -> None:

@@ -575,6 +575,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_APPLY, "return FlashAttention.apply(query, key, value, False, scale, block_q, block_k)"),),
     ),
     Misconception(
+        "blocks-swapped",
+        "flash_attention hands its blocks on in the wrong order: block_q is for queries, block_k for keys.",
+        ((_APPLY, "return FlashAttention.apply(query, key, value, causal, scale, block_k, block_q)"),),
+    ),
+    Misconception(
         "causal-forgotten-for-backward",
         "FlashAttention.forward does not keep causal for its backward pass, which then counts hidden pairs.",
         ((_SETTINGS, "ctx.settings = (False, scale, block_q, block_k)"),),
