@@ -324,7 +324,7 @@ def test_dropout_sites(submission: Any, tensors: Tensors) -> None:
     state["linear2.weight"] = torch.eye(width, dtype=torch.float64)
     biases = ("self_attention.out_proj.bias", "cross_attention.out_proj.bias", "linear2.bias", "linear1.bias")
     for norm_first, activation in ((NO, "gelu"), (YES, "gelu"), (YES, "relu")):
-        block = Block(submission, tensors, width, 12, width, memory=True, norm_first=norm_first, activation=activation, state=state, dropout=p)
+        block = Block(submission, tensors, width, 3, width, memory=True, norm_first=norm_first, activation=activation, state=state, dropout=p)
         x, memory = tensors.normal((1, 1, width), (1, 2, width))
         block.module.train()
         result = block.run(x, memory)
@@ -349,12 +349,9 @@ def test_dropout_sites(submission: Any, tensors: Tensors) -> None:
             require(not bool(kept_hidden[kept_output].all()), "dropout never acts after the activation.", hint)
         block.load(block_state(tensors, width, width))
         memory = tensors.normal((1, 1, width), requires_grad=True)
-        values = [parameters[f"{name}.in_proj_bias"] for name in ("self_attention", "cross_attention")]
-        found_in_memory, *found = gradients(block.run(x, memory), tensors.normal(x.shape), [memory, *values])
+        (found_in_memory,) = gradients(block.run(x, memory), tensors.normal(x.shape), [memory])
         kept = found_in_memory != 0
         require(bool(kept.all() or not kept.any()), "dropout acts on the memory.", hint)
-        # One key each: a weight that is dropped takes a whole head's values with it.
-        require(all(bool((gradient[2 * width :] != 0).all()) for gradient in found), "dropout acts on the attention weights or their heads.", hint)
 
 
 @pytest.mark.points(0.5)

@@ -418,20 +418,6 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_LINEAR2, "return self.linear2(F.dropout(hidden, self.dropout.p))"),),
     ),
     Misconception(
-        "dropout-on-attention-weights",
-        "You drop attention weights as well; here dropout acts on the three sub-layers' outputs and after the activation, nowhere else.",
-        (
-            (
-                "self.self_attention = nn.MultiheadAttention(d_model, num_heads,",
-                "self.self_attention = nn.MultiheadAttention(d_model, num_heads, dropout,",
-            ),
-            (
-                "self.cross_attention = nn.MultiheadAttention(d_model, num_heads,",
-                "self.cross_attention = nn.MultiheadAttention(d_model, num_heads, dropout,",
-            ),
-        ),
-    ),
-    Misconception(
         "x-changed-in-place",
         "You add to x in place and so change the caller's tensor; write x = x + …, which makes a new one.",
         (
