@@ -137,7 +137,7 @@ def test_causal_in_one_tile(submission: Any, tensors: Any) -> None:
 def test_queries_without_keys(submission: Any, tensors: Any) -> None:
     """Causal with more queries than keys: a query that sees none has output 0 and logsumexp −∞, the others are as ever"""
     hint = "What are the running maximum and the sum of a row that has seen nothing? What is −∞ minus −∞, and 0 divided by 0?"
-    for length, count, block_q, block_k in ((5, 3, 5, 3), (11, 5, 11, 5), (7, 1, 7, 1), (8, 7, 8, 7), (10, 5, 2, 5), (12, 5, 4, 5)):
+    for length, count, block_q, block_k in ((5, 3, 5, 3), (11, 5, 11, 5), (7, 1, 7, 1), (8, 7, 8, 7), (10, 5, 2, 5), (12, 5, 4, 5), (11, 5, 11, 1)):
         inputs = draw(tensors, BATCH, length, count, D, Dv)
         call = plain(inputs[0], block_q, block_k, causal=True)
         output, logsumexp = forward(submission, inputs, call)
@@ -158,7 +158,10 @@ def test_causal_over_tiles(submission: Any, tensors: Any) -> None:
     for length, count, block_q, block_k in CAUSAL_TILINGS:
         inputs = draw(tensors, BATCH, length, count, D, Dv)
         what = f"the output of {length} queries and {count} keys"
-        check_output(submission, inputs, plain(inputs[0], block_q, block_k, causal=True), what=what, hint=hint)
+        call = plain(inputs[0], block_q, block_k, causal=True)
+        output, _ = forward(submission, inputs, call)
+        seeing = slice(max(0, length - count), None)  # the others have a test of their own
+        assert_matches(output[..., seeing, :], naive.attention(inputs, True, call.scale).output[..., seeing, :], what=f"{what} {call}", hint=hint)
 
 
 @pytest.mark.points(0.5)
@@ -169,7 +172,11 @@ def test_logsumexp_over_tiles(submission: Any, tensors: Any) -> None:
         for length, count, block_q, block_k in tilings:
             inputs = draw(tensors, BATCH, length, count, 3, 1)
             what = f"the logsumexp of {length} queries and {count} keys"
-            check_logsumexp(submission, inputs, plain(inputs[0], block_q, block_k, causal), what=what, hint=LOGSUMEXP_HINT)
+            call = plain(inputs[0], block_q, block_k, causal)
+            _, logsumexp = forward(submission, inputs, call)
+            expected = naive.attention(inputs, causal, call.scale).logsumexp
+            seeing = slice(max(0, length - count) if causal else 0, None)
+            assert_matches(logsumexp[..., seeing], expected[..., seeing], what=f"{what} {call}", hint=LOGSUMEXP_HINT)
 
 
 @pytest.mark.points(1)
@@ -425,7 +432,7 @@ def test_flash_attention_is_differentiable(submission: Any, tensors: Any) -> Non
 def test_finite_differences(submission: Any, tensors: Any) -> None:
     """The gradients of flash_attention are those of its own result"""
     hint = "torch.autograd.gradcheck compares with finite differences; try it on a tiny float64 example, first without causal."
-    for length, count, causal in ((4, 6, False), (4, 2, True)):
+    for length, count, causal in ((4, 6, False), (4, 6, True)):
         leaves = [x.requires_grad_() for x in draw(tensors, LEAD, length, count, 2, 3)]
         call = plain(leaves[0], 2, 2, causal)
         passed = torch.autograd.gradcheck(

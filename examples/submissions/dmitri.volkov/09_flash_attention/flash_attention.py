@@ -31,7 +31,7 @@ def flash_attention_forward(
     before shrinks by exp(m_old - m_new). scale None is 1 / sqrt(D); 0.0 and negative numbers are values. Blocks may be of any size >= 1.
     Returns the output (..., L, Dv) in query's dtype and logsumexp (..., L), the natural logarithm over visible keys of sum(exp(scaled score)),
     float64 for float64 and float32 otherwise. A query that sees no key gets zeros and -inf. A tile of which no pair is visible is skipped;
-    beside the results no tensor is larger than a block of rows or a tile (block_q, block_k).
+    no tensor is larger than the inputs, the results or a tile (block_q, block_k). Larger blocks are faster until a tile leaves the cache.
     Raises ValueError when the shapes do not fit (leading dimensions are equal, nothing is broadcast) or a block is < 1.
     """
     check_arguments(query, key, value, block_q, block_k)
