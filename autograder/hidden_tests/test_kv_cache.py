@@ -139,8 +139,8 @@ def test_other_shapes_refused(submission: Any, tensors: Tensors) -> None:
 @pytest.mark.points(0.5)
 def test_truncate_refused(submission: Any, tensors: Tensors) -> None:
     """truncate to a negative length, or to more than is stored, is a ValueError and changes nothing."""
-    cases = ((0, 1, "more than an empty cache holds"), (5, -1, "negative"), (5, -5, "negative"))
-    cases += tuple((5, length, "more than is stored") for length in (6, 11, 12))
+    cases = [(0, 1, "more than an empty cache holds"), (5, -1, "negative"), (5, -5, "negative")]
+    cases += [(5, length, "more than is stored") for length in (6, 11, 12)]
     pairs = [new_cache(submission, tensors, (2, 3, 11, 4)) for _ in cases]
     answers = []
     for pair, (stored, length, _) in zip(pairs, cases, strict=True):
