@@ -60,7 +60,8 @@ PADDING = torch.tensor([[NO, NO, NO, YES, YES], [YES, NO, YES, NO, NO], [NO, NO,
 @pytest.mark.points(1)
 def test_layer_norm_mean_and_variance(submission: Any, tensors: Tensors) -> None:
     """Layer normalisation gives each position's features mean 0 and variance 1."""
-    for shape in ((2, 5, 7), (3, 4, 2), (2, 3, 101)):
+    shapes: tuple[tuple[int, int, int], ...] = ((2, 5, 7), (3, 4, 2), (2, 3, 101))
+    for shape in shapes:
         module = submission.LayerNorm(shape[-1], eps=NO_EPS)
         plain = {"weight": torch.ones(shape[-1], dtype=torch.float64), "bias": torch.zeros(shape[-1], dtype=torch.float64)}
         x = tensors.normal(shape) * 3 + tensors.normal((shape[-1],))
