@@ -12,7 +12,9 @@ from autograder.checking.submission import LocalSubmission
 from autograder.grading.grade import Grader
 from autograder.grading.seeds import seed_for_test
 from autograder.grading.task import Task
-from autograder.reports.model import Report
+from autograder.hidden_tests.rules import rules_of
+from autograder.reports.model import Report, TestResult
+from autograder.worker.analysis import analyse
 
 _grader: Grader | None = None
 
@@ -44,6 +46,18 @@ class Examination(Measured):
 def grade(task: Task) -> Report:
     """Grade `task` in its sandbox."""
     return _warm_grader().grade(task)
+
+
+def rehearse(task: Task) -> list[TestResult] | None:
+    """What a grading would say of a known mistake, without a worker and without costly tests. Only for the course's own code.
+
+    None when that does not tell: it fails nothing so, or it does what its assignment forbids, which a worker notices.
+    """
+    if analyse(task.reading.text, f"{task.name}.py", rules_of(task.name).in_source)["tainted"]:
+        return None
+    module = LocalSubmission(_module(task.name, task.reading.text))
+    tests = _warm_grader().run_suite(task, module, [], costly=False)
+    return tests if any(test.points < test.max_points for test in tests) else None
 
 
 def measure(task: Task, seeds: tuple[str, ...]) -> Measured:

@@ -112,6 +112,10 @@ class LocalSubmission:
     def changed_inputs(self) -> list[str]:
         return list(self._changed)
 
+    @property
+    def lost(self) -> None:
+        """Never: there is no worker that could be."""
+
     def has(self, name: str) -> bool:
         return hasattr(self._module, name)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from autograder.authoring.stubs import stub_source
 from autograder.checking.assertions import listen_to_comparisons
+from autograder.checking.submission import LocalSubmission
 from autograder.grading.answers import Transcript
 from autograder.grading.diagnosis import Diagnostician, Failure
 from autograder.grading.errors import SubmissionError, WorkerLostError
@@ -136,10 +137,12 @@ class Grader:
             return Finding(Status.BROKEN, [_not_run(test, "") for test in suite.manifest], message, flags + _forbidden_flags(link))
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
         flags += [f"line {line}: {name} uses {short_name(operation)}" for name, (operation, line) in sorted(tainted.items())]
-        tests = self._run(task, suite, RemoteSubmission(link, tainted), source, flags)
+        tests = self.run_suite(task, RemoteSubmission(link, tainted), flags)
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))
 
-    def _run(self, task: Task, suite: Suite, submission: RemoteSubmission, source: Source, flags: list[str]) -> list[TestResult]:
+    def run_suite(self, task: Task, submission: RemoteSubmission | LocalSubmission, flags: list[str], *, costly: bool = True) -> list[TestResult]:
+        """Every test with its verdict and diagnosis. In a grading the submission is in its worker; an author's own may be in this process."""
+        suite, filename = self.suite(task.name), f"{task.name}.py"
         public_text = self._public_text(task)
         transcripts: dict[str, Transcript] = {}
         verdicts: dict[str, Verdict] = {}
@@ -151,10 +154,10 @@ class Grader:
             with submission.observed_by(transcript.note), listen_to_comparisons(transcript.note_comparison):
                 yield
 
-        for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing):
+        for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing, costly=costly):
             if finished is not None and finished.raised is None and submission.lost is not None:
                 finished = Finished(submission.lost)  # a test that catches what it should not hides no lost worker
-            verdict = verdict_on(finished.raised, public_text, source.filename) if finished is not None and finished.raised is not None else None
+            verdict = verdict_on(finished.raised, public_text, filename) if finished is not None and finished.raised is not None else None
             result = _result(test, finished, verdict)
             results.append(result)
             if verdict is None or finished is None:

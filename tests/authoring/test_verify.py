@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -11,7 +12,7 @@ from autograder.authoring.kill_matrix import kill_matrix_markdown
 from autograder.authoring.verify import KILL_MATRICES, SEEDS, examine_all, judge
 from autograder.course.course import load_course
 from autograder.grading.paths import REPOSITORY
-from autograder.misconceptions.bank import Misconception, load_bank
+from autograder.misconceptions.bank import Misconception, load_bank, load_kills
 from autograder.reports.model import Diagnosis, Outcome, Status
 
 COURSE = load_course(REPOSITORY / "course.toml")
@@ -19,8 +20,8 @@ COURSE = load_course(REPOSITORY / "course.toml")
 
 @pytest.fixture(scope="module")
 def proofs():
-    # One seed besides the sandbox's; `make verify` takes them all.
-    found = examine_all(COURSE, COURSE.assignments, jobs=None, progress=lambda done, total: None, seeds=SEEDS[:1])
+    # Right solutions in the sandbox and on one more seed, mistakes in this process; `make verify` does it all in full.
+    found = examine_all(COURSE, COURSE.assignments, jobs=None, progress=lambda done, total: None, seeds=SEEDS[:1], rehearse_mistakes=True)
     return {assignment.name: judge(COURSE, assignment, found[assignment.name]) for assignment in COURSE.assignments}
 
 
@@ -31,10 +32,21 @@ def test_the_suite_is_proved(proofs, assignment):
 
 @pytest.mark.parametrize("assignment", COURSE.assignments, ids=lambda assignment: assignment.name)
 def test_the_published_kill_matrix_is_what_the_suite_gives(proofs, assignment):
+    """Its tests, mistakes and sentences word for word; of its marks those that rehearsals see."""
     proof = proofs[assignment.name]
     wrong = {name: entry.report for name, entry in proof.wrong.items()}
-    page = kill_matrix_markdown(assignment, proof.bank, proof.reference.report, wrong)
-    assert (KILL_MATRICES / f"{assignment.name}.md").read_text(encoding="utf-8") == page
+    now = kill_matrix_markdown(assignment, proof.bank, proof.reference.report, wrong)
+    published = (KILL_MATRICES / f"{assignment.name}.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| (.*) \| [0-9.]+ of [0-9.]+ \| (yes|no) \|$", published, re.MULTILINE)
+    assert [name for name, _, _ in rows] == [entry.name for entry in proof.bank]
+    assert {named for _, _, named in rows} == {"yes"}
+    assert published.partition("## The tests")[2] == now.partition("## The tests")[2]
+    known = load_kills(assignment.name)
+    ids = [test.id for test in proof.reference.report.tests]
+    for name, marks, _ in rows:
+        failed = {test for test, mark in zip(ids, marks.split(" | "), strict=True) if mark.strip()}
+        assert failed & known[name], name
+        assert {test.id for test in wrong[name].tests if test.points < test.max_points} <= known[name] | failed, name
 
 
 @pytest.mark.parametrize("assignment", COURSE.assignments, ids=lambda assignment: assignment.name)
