@@ -205,7 +205,7 @@ def _with_diagnoses(results: list[TestResult], named: Any) -> list[TestResult]:
         diagnosis: Diagnosis | None = named.get(result.id)
         message = result.message
         if result.outcome is Outcome.NOT_RUN:
-            for test_id, title in titles.items():
+            for test_id, title in sorted(titles.items(), reverse=True):  # a longer id before one that begins it
                 message = message.replace(test_id, f"“{title.rstrip('.')}”")
         finished.append(replace(result, misconception=diagnosis, message=message))
     return finished
