@@ -13,13 +13,14 @@ from torch import Tensor
 
 from autograder.checking.assertions import assert_finite, assert_matches, assert_tensor, require
 from autograder.checking.tensors import Tensors
-from autograder.checking.tolerance import Tolerance
+from autograder.checking.tolerance import Tolerance, smoke
 from autograder.hidden_tests import naive_rope as naive
 from autograder.hidden_tests.rope_checks import SOFT, gradients, own_matrices, true_matrices
 
 NAMES = ("w_q", "w_k", "w_v", "w_o")
 # Worst error of a right module in bfloat16: that of the alternative solutions on the inputs of the tests.
 WORST_BFLOAT16 = 0.04
+WORST_LONG = 0.0063  # and on the long sequence, where rounded positions give 0.5
 
 
 class Pair:
@@ -130,6 +131,22 @@ class Readable(Pair):
         result = assert_tensor(self.module(leaf, None, mask), x.shape, x.dtype, what="the output")
         sources = {"x": leaf} | {name: parameters[name] for name in self.state if name in parameters}
         return dict(zip(sources, gradients(result, cotangent, list(sources.values())), strict=True))
+
+
+def check_long_in_bfloat16(submission: Any, tensors: Tensors, *, hint: str) -> None:
+    """Without positions given, beyond position 256, where bfloat16 takes neighbours for one.
+
+    All tokens have one query and one key, and each sees the token before and the token after, which weigh the same: unless positions are rounded.
+    """
+    length = 300
+    state = {f"{name}.weight": torch.eye(4) for name in NAMES} | {f"{name}.bias": torch.zeros(4) for name in NAMES}
+    state |= {f"{name}.weight": torch.diag(torch.tensor([1.0, 1.0, 0.0, 0.0])) for name in ("w_q", "w_k")}
+    pair = Pair(submission, tensors, 4, 1, torch.bfloat16, state={name: value.to(torch.bfloat16) for name, value in state.items()})
+    x = torch.tensor([1.25, 0.0, 1.0, -1.0]).repeat(1, length, 1)
+    x[:, torch.arange(length) % 4 > 1, 2:] *= -1  # the values beside a token are opposite
+    place = torch.arange(length)
+    mask = (place[:, None] - place).abs() != 1
+    pair.check(x.to(torch.bfloat16), None, mask, tolerance=smoke(WORST_LONG), when=" for a long sequence in bfloat16", hint=hint)
 
 
 def masked(own_weights: Tensor, mask: Tensor) -> Tensor:

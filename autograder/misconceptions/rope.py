@@ -112,6 +112,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_FREQUENCIES, "return 10000.0 ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)"),),
     ),
     Misconception(
+        "base-in-float32",
+        "You make a float32 tensor of the base, torch's default for a number. Where float32 cannot hold the base, all frequencies but the first are a little "
+        "off, and far positions multiply that. Leave it a Python number.",
+        ((_FREQUENCIES, "return torch.tensor(base) ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)"),),
+    ),
+    Misconception(
         "odd-head-dim-accepted",
         "rotary_frequencies accepts an odd head_dim, or one below 2. Features turn in pairs, so that is a ValueError.",
         ((_HEAD_DIM_CHECK, ""),),
@@ -204,6 +210,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "You take any unknown layout for one of the two. A misspelt name would turn the wrong pairs in silence, so it is a ValueError.",
         ((_LAYOUT_CHECK, ""),),
     ),
+    Misconception(
+        "half-by-default",
+        'You turn in the half layout when no layout is given. The default is "interleaved".',
+        (('    layout: str = "interleaved",\n', '    layout: str = "half",\n'),),
+    ),
     # Base and rotary_dim
     Misconception(
         "base-not-passed-on",
@@ -251,6 +262,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_WIDTH_CHECK, "    turned = min(turned, D) // 2 * 2\n"),),
     ),
     Misconception(
+        "rotary-dim-above-d-unchecked",
+        "You leave rotary_dim's check to rotary_frequencies, which knows nothing of D. A rotary_dim above D then ends in another error than ValueError, if in "
+        "any: check it yourself, first.",
+        ((_WIDTH_CHECK, ""),),
+    ),
+    Misconception(
         "odd-width-refused",
         "You refuse an odd D even when rotary_dim says which features turn. Only the number of features that turn has to be even.",
         ((_WIDTH_CHECK, f'    if D % 2 != 0:\n        raise ValueError(f"D must be even, got {{D}}")\n{_WIDTH_CHECK}'),),
@@ -292,6 +309,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_ANGLE, "angle = positions.abs().unsqueeze(-1) * rotary_frequencies(turned, base)"),),
     ),
     Misconception(
+        "negative-positions-refused",
+        "You raise an error for negative positions. They are integers like others, and turn the other way round.",
+        ((_ANGLE, f'if bool((positions < 0).any()):\n        raise ValueError(f"positions must be >= 0, got {{positions}}")\n    {_ANGLE}'),),
+    ),
+    Misconception(
+        "negative-positions-taken-for-zero",
+        "You take negative positions for 0. They turn the other way round, as far as positive ones.",
+        ((_ANGLE, "angle = positions.clamp(min=0).unsqueeze(-1) * rotary_frequencies(turned, base)"),),
+    ),
+    Misconception(
         "table-too-short",
         "You look angles up in a table of fixed length: positions beyond it get no row or a wrong one, and negative ones count from its end. "
         "Positions are any integers, so compute the angles from them.",
@@ -313,6 +340,17 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ),
     ),
     Misconception(
+        "two-dimensional-positions-taken-for-batches",
+        "You put a dimension for heads into positions of two dimensions. apply_rotary takes positions as they are, aligned with x.shape[:-1] from the right; the "
+        "module is the place for that.",
+        ((_ANGLE, f"positions = positions.unsqueeze(1) if positions.dim() == 2 else positions\n    {_ANGLE}"),),
+    ),
+    Misconception(
+        "four-dimensions-only",
+        "You unpack x's shape into B, H, L, D, so that only an x of four dimensions gets through. It has any number of leading dimensions, or none.",
+        (("D = x.size(-1)", "_, _, _, D = x.shape"),),
+    ),
+    Misconception(
         "turned-along-the-heads",
         "You number the heads where the positions belong: in (B, H, L, D) a vector turns by its place in L, the dimension before the last.",
         (
@@ -331,15 +369,46 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_ANGLE, "angle = positions.to(x.dtype).unsqueeze(-1) * rotary_frequencies(turned, base).to(x.dtype)"),),
     ),
     Misconception(
+        "positions-rounded-to-the-dtype-of-x",
+        "You convert positions to the dtype of x. bfloat16 cannot tell integers above 256 apart, nor float16 above 2048; leave positions as they are.",
+        ((_ANGLE, "angle = positions.to(x.dtype).unsqueeze(-1) * rotary_frequencies(turned, base)"),),
+    ),
+    Misconception(
+        "angles-rounded-to-the-dtype-of-x",
+        "You round angles to the dtype of x before you take their sine and cosine. An angle of 1000 is off by radians in bfloat16. Round sines and "
+        "cosines, not angles.",
+        ((_COS_SIN, "angle = angle.to(x.dtype)\n    cos, sin = angle.cos().to(wide), angle.sin().to(wide)"),),
+    ),
+    Misconception(
+        "frequencies-rounded-to-the-dtype-of-x",
+        "You round frequencies to the dtype of x. bfloat16 keeps three digits of them, and positions multiply what is lost.",
+        ((_ANGLE, "angle = positions.unsqueeze(-1) * rotary_frequencies(turned, base).to(x.dtype).double()"),),
+    ),
+    Misconception(
         "angles-in-float32",
         "You compute angles in float32 for every x. A float64 x is turned by float64 angles; what was rounded away does not come back.",
         ((_ANGLE, "angle = positions.float().unsqueeze(-1) * rotary_frequencies(turned, base).float()"),),
+    ),
+    Misconception(
+        "angles-rounded-to-float32",
+        "You round angles to float32 before you take their sine and cosine. For a float64 x they stay float64.",
+        ((_COS_SIN, "angle = angle.float()\n    cos, sin = angle.cos().to(wide), angle.sin().to(wide)"),),
+    ),
+    Misconception(
+        "turned-in-float32",
+        "You turn every x in float32, a float64 one too. Low precision goes up to float32; float64 stays where it is.",
+        ((_WIDE, "wide = torch.float32"),),
     ),
     Misconception(
         "frequencies-in-float32",
         "You compute frequencies in float32, torch's default for a quotient of integers, and then far positions multiply the rounding. A float64 x "
         "needs frequencies in float64 from the start.",
         ((_FREQUENCIES, "return base ** (-torch.arange(0, head_dim, 2) / head_dim)"),),
+    ),
+    Misconception(
+        "frequencies-rounded-to-float32",
+        "You round frequencies to float32 before positions multiply them. A float64 x needs them in float64.",
+        ((_ANGLE, "angle = positions.unsqueeze(-1) * rotary_frequencies(turned, base).float().double()"),),
     ),
     Misconception(
         "result-in-float64",
@@ -360,6 +429,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "graph-cut",
         "You take x out of the graph (detach, .data, no_grad) before it turns, so no gradient flows back through the rotation.",
         ((_FRONT, "front = x[..., :turned].detach().to(wide)"),),
+    ),
+    Misconception(
+        "no-gradient-at-all",
+        "Your result is cut off from the graph (detach, .data, no_grad), so no gradient reaches x, not even through features that do not turn.",
+        ((_RESULT, "return torch.cat([rotated.to(x.dtype), x[..., turned:]], dim=-1).detach()"),),
     ),
     # The module: what turns, and by what
     Misconception(
@@ -441,6 +515,26 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_ROW_FOR_EACH, ""),),
     ),
     Misconception(
+        "first-row-of-positions-in-the-module",
+        "Your module turns every sequence by the first row of positions. With (B, L) each has its own.",
+        ((_ROW_FOR_EACH, "        if positions.dim() == 2:\n            positions = positions[0]\n"),),
+    ),
+    Misconception(
+        "default-positions-in-the-dtype-of-x",
+        "You make the default positions in the dtype of x. bfloat16 cannot tell 256 and 257 apart: positions are integers.",
+        ((_DEFAULT_POSITIONS, "positions = torch.arange(x.size(1), dtype=x.dtype)"),),
+    ),
+    Misconception(
+        "turned-in-float32-in-the-module",
+        "Your module converts queries and keys to float32 before they turn, a float64 one's too. float64 is computed in float64 throughout.",
+        ((_TURN, "q, k = (apply_rotary(t.float(), positions, self.base).to(t.dtype) for t in (q, k))"),),
+    ),
+    Misconception(
+        "turned-without-gradient-in-the-module",
+        "Your module turns queries and keys under no_grad, or detached. Then w_q and w_k learn nothing.",
+        ((_TURN, "q, k = apply_rotary(q, positions, self.base).detach(), apply_rotary(k, positions, self.base).detach()"),),
+    ),
+    Misconception(
         "default-positions-of-the-first-call",
         "You keep the positions of a first call and use them when none are given later. Without positions, tokens stand at 0 … L − 1.",
         (
@@ -488,6 +582,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_SCORES, "scores = q @ k.transpose(-2, -1)"),),
     ),
     Misconception(
+        "scale-in-float32",
+        "You take √D of a float32 tensor, which rounds it. Scores of a float64 x are divided by a Python number, math.sqrt(D).",
+        ((_SCORES, "scores = q @ k.transpose(-2, -1) / torch.sqrt(torch.tensor(float(self.head_dim)))"),),
+    ),
+    Misconception(
         "scale-by-d-model",
         "You divide by √d_model; the scale is √D, the square root of the size of one head.",
         ((_SCORES, "scores = q @ k.transpose(-2, -1) / math.sqrt(self.d_model)"),),
@@ -532,6 +631,32 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "mask-inverted",
         "You hide the keys where the mask is False; here True means hidden, the opposite of F.scaled_dot_product_attention.",
         ((_FILL, "mask = ~mask\n            scores = scores.masked_fill(mask, -math.inf)"),),
+    ),
+    Misconception(
+        "mask-taken-for-padding",
+        "You take a mask of two dimensions for padding, (B, L), when B and L happen to be equal. A mask of two dimensions is always (L, L).",
+        (
+            (
+                _FILL,
+                "mask = mask[:, None, None, :] if mask.dim() == 2 and mask.shape == x.shape[:2] else mask\n"
+                "            scores = scores.masked_fill(mask, -math.inf)",
+            ),
+        ),
+    ),
+    Misconception(
+        "mask-of-three-dimensions-taken-for-batches",
+        "You put a dimension for heads into a mask of three dimensions. It broadcasts to (B, H, L, L) from the right as it is, so it is (H, L, L).",
+        ((_FILL, "mask = mask.unsqueeze(1) if mask.dim() == 3 else mask\n            scores = scores.masked_fill(mask, -math.inf)"),),
+    ),
+    Misconception(
+        "own-token-always-seen",
+        "You let every token see itself whatever the mask says. A hidden key is hidden from itself too.",
+        (
+            (
+                _FILL,
+                "mask = mask & ~torch.eye(x.size(1), dtype=torch.bool)\n            scores = scores.masked_fill(mask, -math.inf)",
+            ),
+        ),
     ),
     Misconception(
         "mask-after-softmax",

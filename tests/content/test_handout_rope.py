@@ -155,11 +155,20 @@ def test_points_add_up():
     assert sum(float(points) for points, _ in groups) == sum(tests) == 20
 
 
-def test_drawing_code_runs(reference):
+def test_drawing_shows_scores_of_both_layouts_and_of_each_base(reference):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     (code,) = re.findall(r"^```python\n(.*?)^```", SECTIONS["Draw it"], re.MULTILINE | re.DOTALL)
-    exec(code, {"apply_rotary": reference.apply_rotary})
+    names = {"apply_rotary": reference.apply_rotary}
+    exec(code, names)
+    vectors, positions = torch.randn(9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)), torch.arange(9) + 5
+    *maps, curves = names["draw_rotary"](vectors, positions, bases=(50.0, 2000.0)).axes[:3]
+    for axes, layout in zip(maps, ("interleaved", "half"), strict=True):
+        turned = reference.apply_rotary(vectors, positions, layout=layout)
+        torch.testing.assert_close(torch.from_numpy(axes.images[0].get_array().data), turned @ turned.T)
+    for line, base in zip(curves.lines, (50.0, 2000.0), strict=True):
+        turned = reference.apply_rotary(vectors, positions, base)
+        torch.testing.assert_close(torch.from_numpy(line.get_ydata()), turned @ turned[0])
     matplotlib.pyplot.close("all")
 
 

@@ -93,11 +93,12 @@ def _scores(reference: ModuleType) -> Figure:
     left, right = figure.subplots(1, 2)
     vector = torch.ones(LENGTH, HEAD_DIM, dtype=torch.float64) / math.sqrt(HEAD_DIM)
     near, far = (reference.apply_rotary(vector, torch.arange(LENGTH) + start) for start in (0, AWAY))
-    image = left.imshow((near @ near.T).numpy(), cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
+    # Rounded, since the last digits differ from processor to processor.
+    image = left.imshow((near @ near.T).round(decimals=6).numpy(), cmap="RdBu", vmin=-1, vmax=1, interpolation="nearest")
     left.set(title="query · key, the same vector everywhere", xlabel="position of the key", ylabel="position of the query")
     left.set(xticks=range(0, LENGTH, 8), yticks=range(0, LENGTH, 8))
     figure.colorbar(image, ax=left, ticks=[-1, 0, 1])
-    _curves(right, (near @ near[0]).tolist(), (far @ far[0]).tolist())
+    _curves(right, (near @ near[0]).round(decimals=6).tolist(), (far @ far[0]).round(decimals=6).tolist())
     return figure
 
 
