@@ -602,7 +602,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "backward-checks-nothing",
         "Your backward function does not check its arguments. It can be called by itself: blocks below 1 and shapes that do not fit are ValueErrors there too.",
-        ((_BACKWARD_SCALE, f"    {_DEFAULT}"),),
+        ((f"    _check(query, key, value, block_q, block_k)\n{_BACKWARD_SCALE}", f"    {_DEFAULT}"),),
     ),
     # Cost
     Misconception(
@@ -625,16 +625,6 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
                 "            _hide_future(weights, rows, columns, L, S, causal)\n"
                 "            summed.baddbmm_(weights.sub_(highest).exp_(), values[:, columns].to(wide))\n"
                 f"        {_OUTPUT}",
-            ),
-        ),
-    ),
-    Misconception(
-        "forward-pass-again-in-backward",
-        "Your backward pass runs the forward pass again to get output and logsumexp. It is given both: seven products where five do.",
-        (
-            (
-                _BACKWARD_SCALE,
-                f"{_BACKWARD_SCALE}    output, logsumexp = flash_attention_forward(query, key, value, causal, scale, block_q, block_k)\n",
             ),
         ),
     ),
@@ -713,8 +703,8 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "backward-products-twice",
-        "Your backward pass makes scores and dO Vᵀ twice for each tile, once for the queries and once for the keys: seven products where five do."
-        " All three gradients can be summed in one sweep.",
+        "Your backward pass makes seven products for each tile where five do: scores and dO Vᵀ twice, once for the queries and once for the keys, or "
+        "the forward pass again. All three gradients can be summed in one sweep, from the output and logsumexp that are given.",
         (
             (
                 _GRAD_KEY,
