@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 import torch
-from toy import FOLDER, NAME
+from toy import FOLDER
 from warm_grader import reading_of
 
 from autograder.course.course import Limits
 from autograder.grading.errors import SubmissionError, WorkerLostError
 from autograder.grading.grade import Grader
 from autograder.grading.remote import RemoteSubmission
-from autograder.grading.suite import Suite
 from autograder.grading.task import Task
 from autograder.grading.worker_link import Source, WorkerLink
 from autograder.hidden_tests.rules import rules_of
@@ -358,10 +357,8 @@ def test_a_test_that_swallows_exceptions_hides_no_lost_worker(tmp_path: Any, mon
     (tmp_path / "scaling.py").write_text((FOLDER / "references" / "scaling.py").read_text())
     with Grader(tmp_path, tmp_path) as grader:
         submission = submission_behind(lambda question: b"", replace(LIMITS, call_seconds=0.1))
-        suite = Suite(NAME, tmp_path, tmp_path)
         monkeypatch.setattr(grader, "_diagnostician", lambda _name: pytest.fail("there is nothing to diagnose"))
         task = Task("ann", "01_scaling", reading_of("x = 1"), "f", "5eed", 1, LIMITS, "require")
-        results = grader._run(task, suite, submission, Source("scaling.py", "x = 1"), [])
-        suite.close()
+        results = grader.run_suite(task, submission, [])
     assert [result.outcome.value for result in results] == ["failed"] * 4
     assert all("No answer" in result.message for result in results)
