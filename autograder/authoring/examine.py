@@ -48,16 +48,18 @@ def grade(task: Task) -> Report:
     return _warm_grader().grade(task)
 
 
-def rehearse(task: Task) -> list[TestResult] | None:
+def rehearse(task: Task, mistake: str) -> list[TestResult] | None:
     """What a grading would say of a known mistake, without a worker and without costly tests. Only for the course's own code.
 
-    None when that does not tell: it fails nothing so, or it does what its assignment forbids, which a worker notices.
+    None when that does not tell: it fails nothing so, it does what its assignment forbids, which a worker notices, or it is not named
+    rightly, as one that changes the caller's own tensors.
     """
     if analyse(task.reading.text, f"{task.name}.py", rules_of(task.name).in_source)["tainted"]:
         return None
     module = LocalSubmission(_module(task.name, task.reading.text))
     tests = _warm_grader().run_suite(task, module, [], costly=False)
-    return tests if any(test.points < test.max_points for test in tests) else None
+    named = {test.misconception.name for test in tests if test.misconception is not None}
+    return tests if named == {mistake} else None
 
 
 def measure(task: Task, seeds: tuple[str, ...]) -> Measured:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,9 @@ def examine_all(
     with local_executor(jobs or os.cpu_count() or 1) as executor:
         rehearsed: dict[tuple[str, str], Any] = {}
         if rehearse_mistakes:
-            mistakes = {key: task for key, task in tasks.items() if key[1].startswith("wrong: ")}
-            found_so = _for_each(executor, mistakes, lambda task: (rehearse, task), lambda done: progress(done, total))
+            mistakes = {key: replace(task, seed=seeds[0]) for key, task in tasks.items() if key[1].startswith("wrong: ")}
+            waiting = {executor.submit(rehearse, task, key[1].removeprefix("wrong: ")): key for key, task in mistakes.items()}
+            found_so = _collected(waiting, lambda done: progress(done, total))
             rehearsed = {key: tests for key, tests in found_so.items() if tests is not None}
             tasks = {key: task for key, task in tasks.items() if key not in rehearsed}
         measured = _for_each(executor, tasks, lambda task: (measure, task, seeds), lambda done: progress(done, total))
@@ -120,7 +121,10 @@ def examine_all(
 def _for_each(
     executor: Executor, tasks: Mapping[tuple[str, str], Task], call: Callable[[Task], tuple[Any, ...]], progress: Callable[[int], None]
 ) -> dict[tuple[str, str], Any]:
-    waiting = {executor.submit(*call(task)): key for key, task in tasks.items()}
+    return _collected({executor.submit(*call(task)): key for key, task in tasks.items()}, progress)
+
+
+def _collected(waiting: Mapping[Future[Any], tuple[str, str]], progress: Callable[[int], None]) -> dict[tuple[str, str], Any]:
     found = {}
     for done, future in enumerate(as_completed(waiting), 1):
         found[waiting[future]] = future.result()

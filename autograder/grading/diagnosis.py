@@ -38,8 +38,19 @@ class Diagnostician:
         self._failed_by = [kills.get(entry.name, every_test) for entry in bank]
 
     def diagnose(self, failures: list[Failure]) -> Mapping[str, Diagnosis]:
-        """The misconception shown by each failed test, where one is; a mistake that explains more of the failures goes first."""
-        matches = {failure.test_id: [index for index in range(len(self._bank)) if self._shows(failure, index)] for failure in failures}
+        """The misconception shown by each failed test, where one is; a mistake that explains more of the failures goes first.
+
+        Mistakes that explain an earlier failure are tried first, and the others only where none of them explains this one too: most
+        submissions make one mistake, and then the whole bank is replayed for its first failure alone.
+        """
+        matches: dict[str, list[int]] = {}
+        known: list[int] = []
+        for failure in failures:
+            found = [index for index in known if self._shows(failure, index)]
+            if not found:
+                found = [index for index in range(len(self._bank)) if index not in known and self._shows(failure, index)]
+                known += found
+            matches[failure.test_id] = found
         explained = [sum(index in found for found in matches.values()) for index in range(len(self._bank))]
         failed = frozenset(matches)
         named = {}
