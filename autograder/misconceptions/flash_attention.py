@@ -555,11 +555,6 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ((_CHECK, f"    if True:\n        return\n{_CHECK}"),),
     ),
     Misconception(
-        "grad-output-changed-in-place",
-        "Your backward pass changes the caller's grad_output. Others may still need it: make a new tensor.",
-        ((_DELTA, f"grad_outputs[:, rows] = grad_outputs[:, rows] * 1.5\n        {_DELTA}"),),
-    ),
-    Misconception(
         "output-changed-in-place",
         "Your backward pass multiplies the caller's output by grad_output in place. Make a new tensor for the product.",
         ((_DELTA, "delta = outputs[:, rows].mul_(grad_outputs[:, rows]).to(wide).sum(dim=-1, keepdim=True)"),),
