@@ -246,7 +246,6 @@ def main(descriptor: int, description: dict[str, Any], heap_start: int) -> None:
     """Serve on the control socket until it closes, inside what `description` asks for."""
     control = socket.socket(fileno=descriptor)
     warm_up()
-    forget_installed_packages()
     layers = close_in(description)
     silence()
     huge_pages.gather(heap_start)
@@ -255,11 +254,6 @@ def main(descriptor: int, description: dict[str, Any], heap_start: int) -> None:
     control.sendall(json.dumps({"layers": layers, "landlock_abi": landlock.abi(), "torch": torch.__version__}).encode() + b"\n")
     Zygote(control, layers, baseline_bytes).run()
     os._exit(0)
-
-
-def forget_installed_packages() -> None:
-    """torch asks which packages are installed, and their names would stay in this memory when their folder can no longer be listed."""
-    importlib.metadata.FastPath.__new__.cache_clear()  # type: ignore[attr-defined]
 
 
 def silence() -> None:
