@@ -33,6 +33,8 @@ for name in MODULES:
             raise SystemExit(name)
 for distribution in ("transformer-course-autograder", "autograder"):
     try:
-        raise SystemExit(importlib.metadata.files(distribution))
-    except importlib.metadata.PackageNotFoundError:
-        pass
+        found = importlib.metadata.files(distribution) or importlib.metadata.metadata(distribution).keys()
+    except (importlib.metadata.PackageNotFoundError, OSError):
+        continue
+    if found:  # that it is installed may show; nothing of it may be read
+        raise SystemExit(repr(found))
