@@ -2,8 +2,9 @@
 
 python -m autograder.bench.flash
 
-One head of 64 features in float32, the forward pass, every query seeing every key. Times are medians of interleaved calls in this
-process; memory is what a single call adds to the peak of a process of its own.
+One head of 64 features in float32, the forward pass, every query seeing every key, one thread: small tiles are too little work to share,
+and threads that wait for each other would be all that is measured. Times are medians of interleaved calls in this process; memory is
+what a single call adds to the peak of a process of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ class FlashCost:
 
 
 def measure_flash(lengths: Sequence[int] = LENGTHS, blocks: Sequence[Blocks] = BLOCKS, repetitions: int = 5) -> list[FlashCost]:
-    """One line for each length and size of tile. The defaults take about two minutes and 2.5 GiB, which the naive form needs."""
+    """One line for each length and size of tile. The defaults take one to two minutes, and 2.5 GiB for the naive form."""
     costs = []
     for length in lengths:
         seconds = _seconds(length, blocks, repetitions)
@@ -126,7 +127,7 @@ def _seconds(length: int, blocks: Sequence[Blocks], repetitions: int) -> dict[tu
     inputs = _inputs(length)
     forms = {form: _attention(*form) for form in _forms(blocks)}
     taken: dict[tuple[str, Blocks | None], list[float]] = {form: [] for form in forms}
-    with torch.no_grad():
+    with torch.no_grad(), _one_thread():
         for repetition in range(repetitions + 1):
             for form, attend in forms.items():
                 start = time.perf_counter()
@@ -134,6 +135,16 @@ def _seconds(length: int, blocks: Sequence[Blocks], repetitions: int) -> dict[tu
                 if repetition:  # the first round warms up
                     taken[form].append(time.perf_counter() - start)
     return {form: median(values) for form, values in taken.items()}
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _extra_bytes(form: str, tile: Blocks | None, length: int) -> int:
@@ -144,7 +155,7 @@ def _extra_bytes(form: str, tile: Blocks | None, length: int) -> int:
 def _measure_here(form: str, length: int, tile: Blocks | None) -> int:
     """What one call adds to this process's peak of memory, beyond its inputs."""
     attend, inputs = _attention(form, tile), _inputs(length)
-    with torch.no_grad():
+    with torch.no_grad(), _one_thread():
         attend(*_inputs(64))  # loads what is loaded once
         before = _restarted_peak()
         attend(*inputs)
