@@ -58,8 +58,8 @@ generate: author-env ## make stubs and notebooks again from the reference soluti
 figures: author-env ## draw the handouts' figures again from the reference solutions
 	@$(VENV_PYTHON) -m autograder.authoring.figures
 
-test: author-env ## test the grader itself
-	@$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+test: author-env ## test the grader itself, a file of tests on each of two cores at a time
+	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: author-env ## ruff and mypy --strict
 	@$(VENV_PYTHON) -m ruff check .

@@ -89,7 +89,8 @@ def examine_all(
     """Every known solution of each assignment examined: {"attention": {"reference": …, "stub": …, "right: terse": …, "wrong: no-scale": …}}.
 
     First measured, which tells what each misconception fails; then graded, which looks that up to name it. `write_kills` keeps it.
-    `rehearse_mistakes`: most misconceptions are run in this process instead, on one seed, without costly tests and margins: a tenth of the time.
+    `rehearse_mistakes`: right solutions are only graded, and most misconceptions only run in this process, on one seed, without costly tests:
+    no margins, and a fraction of the time.
     """
     tasks = {
         (assignment.name, title): _task(course, assignment, source) for assignment in assignments for title, source in _solutions(assignment).items()
@@ -104,7 +105,8 @@ def examine_all(
             found_so = _collected(waiting, lambda done: progress(done, total))
             rehearsed = {key: tests for key, tests in found_so.items() if tests is not None}
             tasks = {key: task for key, task in tasks.items() if key not in rehearsed}
-        measured = _for_each(executor, tasks, lambda task: (measure, task, seeds), lambda done: progress(done, total))
+        measured_seeds = () if rehearse_mistakes else seeds
+        measured = _for_each(executor, tasks, lambda task: (measure, task, measured_seeds), lambda done: progress(done, total))
         if write_kills:
             for assignment in assignments:
                 _write_kills(assignment.name, {title: entry for (name, title), entry in measured.items() if name == assignment.name})

@@ -88,7 +88,11 @@ def _take_in(options: PostOptions, course: Course, ledger: Ledger, console: Cons
             except ValueError as error:
                 refused += 1
                 console.print(
-                    f"error: {one_line(path, 120)} is refused: {one_line(str(error), 200)}", style="bold red", highlight=False, markup=False
+                    f"error: {one_line(path, 120)} is refused: {one_line(str(error), 200)}",
+                    style="bold red",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
                 )
     console.print(f"{kept} reports taken in, {refused} refused.", highlight=False)
     return refused

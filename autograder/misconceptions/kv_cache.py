@@ -320,7 +320,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "mask-top-left",
         "Your causal mask is aligned top-left: query 0 of the chunk sees key 0 alone, although everything stored comes before it. With M stored "
-        "positions query i sees the keys up to M + i. (is_causal of F.scaled_dot_product_attention is top-left.)",
+        "positions query i sees the keys up to M + i. The is_causal of F.scaled_dot_product_attention is top-left.",
         ((_ATTEND, "heads = F.scaled_dot_product_attention(q, k, v, is_causal=True)"),),
     ),
     Misconception(

@@ -511,7 +511,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "one-position-too-many",
-        "You keep one position more than mem_len.",
+        "You keep one position more than mem_len: at most that many are remembered.",
         ((_KEPT, "return seen[:, max(0, seen.size(1) - self.mem_len - 1) :].detach()"),),
     ),
     Misconception(
