@@ -16,7 +16,7 @@ help: ## list the targets
 student-env:
 	@$(PYTHON) -m autograder.bootstrap
 grade-env:
-	@$(PYTHON) -m autograder.bootstrap grade gradebook
+	@$(PYTHON) -m autograder.bootstrap grade gradebook github
 author-env:
 	@$(PYTHON) -m autograder.bootstrap grade gradebook github dev
 github-env:

@@ -18,6 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("autograder"):
+            raise
+        print(f"error: {error.name} is not installed: `make grade-env` installs all that grading, collecting and posting need", file=sys.stderr)
+        return EXIT_CANNOT
     except _expected_errors() as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_CANNOT
@@ -51,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--organisation", default="", help="on GitHub: where the class's repositories are")
     collect.add_argument("--prefix", default="", help='on GitHub: what their names begin with, before the login: "transformer-"')
     collect.add_argument("--assignment", type=_or_all, help="only this one; empty: all")
-    collect.add_argument("--student", type=_or_all, help="only this student's; empty: all")
+    collect.add_argument("--student", type=_students, help="only this student's, or several's with commas between; empty: all")
     collect.add_argument("--until", default="due", help='"due": the last version by the due time and extension (default); "newest"; or a time')
     collect.add_argument("--course", type=Path, default=Path("course.toml"))
     collect.add_argument("--roster", type=Path, help="a CSV with the class's students")
@@ -63,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     shard.add_argument("out", type=Path, help="a new folder for the shards")
     shard.add_argument("--size", type=_positive, default=60, help="submissions in one shard (default: 60)")
     shard.add_argument("--assignment", type=_or_all, help="only this one; empty: all")
-    shard.add_argument("--student", type=_or_all, help="only this student's; empty: all")
+    shard.add_argument("--student", type=_students, help="only this student's, or several's with commas between; empty: all")
     shard.add_argument("--force", action="store_true", help="also what did not change")
     shard.add_argument("--matrix", type=Path, help='append "shards=[...]" to this file, as a workflow\'s output')
     shard.add_argument("--results", type=Path, default=Path("results"), help="earlier results: what is there is not graded again")
@@ -78,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     post.add_argument("--as", dest="way", choices=("check", "status", "comment"), default="check", help="how a score is shown (default: check)")
     post.add_argument("--dry-run", action="store_true", help="print what would be posted, send nothing")
     post.add_argument("--assignment", type=_or_all, help="only this one; empty: all")
-    post.add_argument("--student", type=_or_all, help="only this student's; empty: all")
+    post.add_argument("--student", type=_students, help="only this student's, or several's with commas between; empty: all")
     post.add_argument("--results", type=Path, default=Path("results"))
     post.add_argument("--course", type=Path, default=Path("course.toml"))
     post.add_argument("--roster", type=Path, help="a CSV with the class's students")
@@ -153,6 +158,10 @@ def _or_all(text: str) -> str | None:
     return text or None
 
 
+def _students(text: str) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) or None
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -191,7 +200,7 @@ def _collect(options: argparse.Namespace) -> int:
         course=options.course,
         roster=options.roster,
         assignment=options.assignment,
-        student=options.student,
+        students=options.student,
         until=options.until,
         github=options.github,
         organisation=options.organisation,
@@ -209,8 +218,8 @@ def _shard(options: argparse.Namespace) -> int:
 
     from autograder.commands.shard import ShardOptions, shard
 
-    names = ("submissions", "out", "course", "results", "size", "roster", "assignment", "student", "sandbox", "force", "matrix")
-    return shard(ShardOptions(**{name: getattr(options, name) for name in names}), Console())
+    names = ("submissions", "out", "course", "results", "size", "roster", "assignment", "sandbox", "force", "matrix")
+    return shard(ShardOptions(students=options.student, **{name: getattr(options, name) for name in names}), Console())
 
 
 def _post(options: argparse.Namespace) -> int:
@@ -218,8 +227,10 @@ def _post(options: argparse.Namespace) -> int:
 
     from autograder.commands.post import PostOptions, post
 
-    names = ("submissions", "course", "results", "roster", "assignment", "student", "way", "dry_run", "api")
-    return post(PostOptions(incoming=tuple(options.incoming), **{name: getattr(options, name) for name in names}), Console())
+    names = ("submissions", "course", "results", "roster", "assignment", "way", "dry_run", "api")
+    return post(
+        PostOptions(incoming=tuple(options.incoming), students=options.student, **{name: getattr(options, name) for name in names}), Console()
+    )
 
 
 def _ledger(options: argparse.Namespace) -> int:

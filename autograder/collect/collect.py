@@ -51,11 +51,15 @@ class Collection:
     until: Until = DUE
     roster: Roster | None = None
 
-    def run(self, source: Source, student: str | None = None, progress: Callable[[str, int, int], None] = lambda _s, _d, _t: None) -> Outcome:
-        """Collect from every place, or from one student's. Raises CollectError when nothing can be collected."""
-        places = [place for place in source.places() if student is None or place.student == student]
-        if not places:
-            raise CollectError(f"there is no student {student!r} to collect from")
+    def run(
+        self, source: Source, students: Sequence[str] | None = None, progress: Callable[[str, int, int], None] = lambda _s, _d, _t: None
+    ) -> Outcome:
+        """Collect from every place, or from these students'. Raises CollectError when nothing can be collected."""
+        places = source.places()
+        unknown = sorted(set(students or ()) - {place.student for place in places})
+        if unknown:
+            raise CollectError(f"there is no student {', '.join(map(repr, unknown))} to collect from")
+        places = [place for place in places if students is None or place.student in students]
         twice = sorted({place.student for place in places if sum(other.student == place.student for other in places) > 1})
         if twice:
             raise CollectError(f"more than one place for {', '.join(twice)}: name one repository for each student")

@@ -36,7 +36,7 @@ class CollectOptions:
     course: Path
     roster: Path | None = None
     assignment: str | None = None
-    student: str | None = None
+    students: tuple[str, ...] | None = None
     until: str = DUE
     github: bool = False
     organisation: str = ""
@@ -67,7 +67,7 @@ def _run(collection: Collection, source: Source, options: CollectOptions, consol
         if done == total or done * 10 // total > (done - 1) * 10 // total:
             console.print(f"collected {done} of {total}, {one_line(student, 40)}", highlight=False, markup=False, soft_wrap=True)
 
-    outcome = collection.run(source, options.student, progress)
+    outcome = collection.run(source, options.students, progress)
     console.print(
         f"{outcome.students} students: {outcome.new} submissions new or changed, {outcome.unchanged} unchanged, {outcome.absent} not handed in.",
         highlight=False,

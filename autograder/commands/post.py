@@ -36,7 +36,7 @@ class PostOptions:
     incoming: tuple[Path, ...] = ()
     roster: Path | None = None
     assignment: str | None = None
-    student: str | None = None
+    students: tuple[str, ...] | None = None
     way: str = "check"
     dry_run: bool = False
     api: str = ""
@@ -52,7 +52,7 @@ def post(options: PostOptions, console: Console) -> int:
     found = [
         entry
         for entry in standings(ledger.all_current(), course, roster)
-        if entry.report.assignment in wanted and options.student in (None, entry.report.student)
+        if entry.report.assignment in wanted and (options.students is None or entry.report.student in options.students)
     ]
     posts, notes = posts_of(found, course, options.submissions)
     for note in (*notes, *ledger.problems):

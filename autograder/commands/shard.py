@@ -28,7 +28,7 @@ class ShardOptions:
     size: int
     roster: Path | None = None
     assignment: str | None = None
-    student: str | None = None
+    students: tuple[str, ...] | None = None
     sandbox: SandboxMode = "require"
     force: bool = False
     matrix: Path | None = None  # a file to which "shards=[…]" is appended, as a workflow's output is
@@ -38,9 +38,10 @@ def shard(options: ShardOptions, console: Console) -> int:
     course = load_course(options.course)
     roster = load_roster(options.roster, course) if options.roster else None
     assignments = (course.find(options.assignment),) if options.assignment else course.assignments
-    found = find_submissions(options.submissions, course, assignments, options.student, roster)
+    found = find_submissions(options.submissions, course, assignments, None, roster)
+    wanted = [entry for entry in found.handed if options.students is None or entry.student in options.students]
     run = Run(course, Ledger(options.results), course_secret(options.course.parent / ".autograder"), options.sandbox, 1, options.force)
-    tasks = [task for task in run.pending(found.handed) if task.reading.status is not Status.MISSING]
+    tasks = [task for task in run.pending(wanted) if task.reading.status is not Status.MISSING]
     names = write_shards(tasks, course, options.submissions, options.out, options.size)
     if options.matrix is not None:
         with options.matrix.open("a", encoding="utf-8") as file:

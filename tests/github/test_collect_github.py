@@ -34,9 +34,9 @@ def ada(forge):
 
 @pytest.fixture
 def collect(tmp_path, client):
-    def run(*, until="due", assignments=(ATTENTION,), members=None, student=None):
+    def run(*, until="due", assignments=(ATTENTION,), members=None, students=None):
         members = members or roster(ada=1)
-        return Collection(COURSE, assignments, tmp_path / "submissions", until, members).run(GitHubSource(client, roster=members), student)
+        return Collection(COURSE, assignments, tmp_path / "submissions", until, members).run(GitHubSource(client, roster=members), students)
 
     run.folder = tmp_path / "submissions"
     return run
@@ -162,6 +162,17 @@ def test_one_repository_that_fails_leaves_the_others(forge, ada, collect):
     assert len(outcome.problems) == 1
     assert "ada" in outcome.problems[0]
     assert text(collect, "bo") == "bo's"
+
+
+def test_some_students_alone_are_collected_and_a_stranger_is_named(forge, collect, ada):
+    for login in ("bo", "cy"):
+        forge.repository(f"course/transformer-{login}").push({PATH: login}, BEFORE)
+    ada.push({PATH: "ada"}, BEFORE)
+    members = roster(ada=1, bo=1, cy=1)
+    assert collect(members=members, students=("ada", "cy")).students == 2
+    assert not (collect.folder / "bo").exists()
+    with pytest.raises(CollectError, match="there is no student 'dee' to collect from"):
+        collect(members=members, students=("ada", "dee"))
 
 
 def test_a_token_that_is_refused_ends_the_run(forge, ada, tmp_path):
