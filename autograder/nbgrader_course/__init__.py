@@ -1,0 +1,1 @@
+"""A course folder as nbgrader expects it, for those who grade by hand in formgrader."""
