@@ -34,8 +34,9 @@ _PARTED = (
     (re.compile(r"\](?=[(:])"), "] "),  # a link, the definition of one
     (re.compile(r"(?:(?<=http)|(?<=https)):", re.IGNORECASE), f"{_GAP}:"),
     (re.compile(rf"\\(?=(?:{_TEX})(?![A-Za-z]))"), r"\\ "),
-    # Headings, since each would be an anchor of the page by a name that the student chooses.
-    (re.compile(r"^([> \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)*)(?=#|=+[ \t]*$|-+[ \t]*$)", re.MULTILINE), rf"\1{_GAP}"),
+    # A heading is an anchor of the page, named by its text: with a gap in it, it is the name of nothing else on the page.
+    (re.compile(r"#+"), rf"\g<0>{_GAP}"),
+    (re.compile(r"^([^A-Za-z|\n]*?)(?<![-=])(?=(?:=+|-+)[ \t]*$)", re.MULTILINE), rf"\1{_GAP}"),
 )
 _FENCE = re.compile(r"(`{3,}|~{3,})([ \t]*)([^\s`~]*)")
 
@@ -50,7 +51,7 @@ def inert_code(text: str) -> str:
 
 
 def inert_markdown(text: str) -> str:
-    """Markdown in which formulas, code, lists, tables and emphasis still work, and no link, picture, HTML or heading does.
+    """Markdown in which formulas, code, lists, tables and emphasis still work, and no link, picture or HTML does.
 
     Whatever a page's Markdown takes to be code, formula or text: what could act is parted by a space wherever it stands, so that
     nothing hangs on reading the text exactly as that page does.
