@@ -39,6 +39,11 @@ class Question:
         """Name of its cell in the notebook and in the gradebook."""
         return f"question-{self.id}"
 
+    @property
+    def cell_type(self) -> str:
+        """Type of the cell that it is answered in."""
+        return "code" if self.kind == "figure" else "markdown"
+
 
 def load_questions(repository: Path, name: str) -> tuple[Question, ...]:
     """The questions of the assignment NAME, () when it has none. Raises CourseError, which names the file and the line."""

@@ -85,7 +85,7 @@ def _asked(question: Question) -> str:
 
 
 def _answer(question: Question, answer: Answer | None) -> dict[str, Any]:
-    cell_type = "code" if question.kind == "figure" else "markdown"
+    cell_type = question.cell_type
     metadata = _metadata(question.grade_id, cell_type, points=question.points, solution=True)
     if answer is None:
         text = "# Not answered." if cell_type == "code" else "*Not answered.*"
