@@ -14,7 +14,7 @@ from autograder.grading.errors import SubmissionError, submission_error
 _FLOAT64_TOLERANCE = 1e-9
 _FLOAT32_TOLERANCE = 2e-4
 _LOW_PRECISION_TOLERANCE = 3e-2
-_MAX_KEPT_BYTES = 2**25
+_MAX_KEPT_BYTES = 2**22  # an honest test keeps a quarter of it at most
 
 
 class OtherAnswerError(BaseException):

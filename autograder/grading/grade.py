@@ -18,6 +18,7 @@ from autograder.grading.answers import Transcript
 from autograder.grading.diagnosis import Diagnostician, Failure
 from autograder.grading.errors import SubmissionError, WorkerLostError
 from autograder.grading.fingerprint import grader_sha256, suite_sha256, torch_version
+from autograder.grading.memory import memory_for_answers
 from autograder.grading.messages import Verdict, verdict_on
 from autograder.grading.paths import HIDDEN_TESTS, REFERENCES
 from autograder.grading.remote import RemoteSubmission
@@ -30,6 +31,8 @@ from autograder.hidden_tests.rules import rules_of
 from autograder.misconceptions.bank import load_bank, load_kills
 from autograder.reports.model import Diagnosis, Isolation, Outcome, Report, Status, TestResult
 from autograder.sandbox.errors import ZygoteDiedError
+
+_MAX_TAINTED_FLAGS = 20
 
 
 @dataclass
@@ -136,8 +139,11 @@ class Grader:
             message = f"{source.filename} could not be loaded. {verdict_on(error, self._public_text(task), source.filename).message}"
             return Finding(Status.BROKEN, [_not_run(test, "") for test in suite.manifest], message, flags + _forbidden_flags(link))
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
-        flags += [f"line {line}: {name} uses {short_name(operation)}" for name, (operation, line) in sorted(tainted.items())]
-        tests = self.run_suite(task, RemoteSubmission(link, tainted), flags)
+        flags += _tainted_flags(tainted)
+        with memory_for_answers():
+            tests = self.run_suite(task, RemoteSubmission(link, tainted), flags)
+        if link.measured:
+            flags += [f"line {line}: {words}" for line, words in findings["outside_torch"]]
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))
 
     def run_suite(self, task: Task, submission: RemoteSubmission | LocalSubmission, flags: list[str], *, costly: bool = True) -> list[TestResult]:
@@ -209,6 +215,12 @@ def _with_diagnoses(results: list[TestResult], named: Any) -> list[TestResult]:
                 message = message.replace(test_id, f"“{title.rstrip('.')}”")
         finished.append(replace(result, misconception=diagnosis, message=message))
     return finished
+
+
+def _tainted_flags(tainted: dict[str, tuple[str, int]]) -> list[str]:
+    flags = [f"line {line}: {name} uses {short_name(operation)}" for name, (operation, line) in sorted(tainted.items())]
+    more = len(flags) - _MAX_TAINTED_FLAGS
+    return flags if more <= 0 else [*flags[:_MAX_TAINTED_FLAGS], f"and {more} more definitions like these"]
 
 
 def _forbidden_flags(link: WorkerLink) -> list[str]:

@@ -18,7 +18,7 @@ _SIZE = r"\d{1,5}"
 _SHAPE = rf"'?\[?\(?{_SIZE}(?:(?:, ?|x){_SIZE}){{0,5}},?\)?\]?'?"
 _MAX_DIGITS = 16  # of all sizes in one text
 _MAX_PARTS = 4  # of a dotted name
-_LONG_NUMBER = re.compile(r"\d{6,}")
+_LONG_NUMBER = re.compile(r"\d{6,}|\d{1,3}(?:,\d{3}){3,}")
 
 # Wording of CPython 3.11 … 3.14 and torch; {name} stands for a name of the source, {size} for a number, {shape} for several.
 _USUAL = (
@@ -88,6 +88,8 @@ def verdict_on(raised: BaseException, source: str, filename: str) -> Verdict:
         return _verdict_on_error(raised, source, filename)
     if isinstance(raised, AssertionError):
         return Verdict("The answer is not what the title of this test says.", suite_fault=True)
+    if isinstance(raised, MemoryError) or "allocate memory" in str(raised)[:1000]:
+        return Verdict("What came back is too large to be looked at: check its shape.", diagnosable=False)
     kind = type(raised).__name__
     if _raised_by_the_grader(raised):
         return Verdict(f"The grader itself failed here ({kind}); tell your instructor.", diagnosable=False, suite_fault=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 MAX_DEPTH = 12
 MAX_NODES = 50_000
 MAX_TENSORS = 4_096
+MAX_EMPTY_NUMEL = 2**20
 ALIGNMENT = 64
 
 _DTYPES: dict[str, torch.dtype] = {
@@ -154,7 +155,8 @@ def _decode_tensor(spec: Any, payload: bytearray, taken: int, dense: bool) -> tu
         raise WireError("a tensor's shape does not fit its bytes")
     dtype = _DTYPES[name]
     if numel == 0:
-        if math.prod(size or 1 for size in shape) >= 2**40:
+        # A sum over the empty dimension makes a tensor of all the others.
+        if math.prod(size or 1 for size in shape) > MAX_EMPTY_NUMEL:
             raise WireError("an empty tensor has an absurd shape")
         return torch.empty(shape, dtype=dtype), offset
     if dtype == torch.bool and payload[offset : offset + length].strip(b"\0\1"):

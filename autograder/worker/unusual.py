@@ -1,0 +1,156 @@
+"""Remarks on a source: what an honest solution has no use for. They are for a person to look at, never a verdict.
+
+A text can always be written so that none of this is found; it is found where someone did not mean to hide it, or hid it in a usual way.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from autograder.worker.names import dotted_name
+
+UNUSUAL_MODULES = frozenset(
+    """
+    asyncio atexit builtins cffi code codecs codeop concurrent copyreg ctypes dill dis faulthandler fcntl ftplib gc glob http imp importlib inspect
+    io linecache marshal mmap multiprocessing os pathlib pickle pkgutil pty pytest resource runpy shelve shutil signal site socket sqlite3
+    ssl subprocess sys sysconfig tempfile threading tracemalloc unittest urllib weakref zipimport autograder nbgrader
+    """.split()
+)
+# Parts of torch and numpy that lead around what an exercise forbids; modules that they import lead further (torch.os), and so does what is private.
+_UNUSUAL_PARTS = (
+    frozenset("ao attrgetter ctypeslib distributed export f2py fx hub jit library load nested ops overrides package".split()) | UNUSUAL_MODULES
+)
+_UNUSUAL_BUILTINS = frozenset("__builtins__ __import__ breakpoint compile eval exec globals input locals open vars".split())
+_UNUSUAL_ATTRIBUTES = frozenset(
+    """
+    __base__ __bases__ __builtins__ __closure__ __code__ __dict__ __getattribute__ __globals__ __import__ __loader__ __mro__ __subclasses__
+    __torch_dispatch__ __torch_function__ __traceback__ __wrapped__ CodeType FunctionType _make_subclass _make_wrapper_subclass as_subclass
+    attrgetter cell_contents exc_info f_back f_builtins f_globals f_locals gi_frame methodcaller tb_frame tb_next
+    """.split()
+)
+# Modules that many others import: under these names they are found wherever they are looked up (dataclasses.sys, collections._sys).
+_FOUND_ANYWHERE = frozenset("builtins ctypes gc importlib inspect os pickle subprocess sys threading".split())
+_UNUSUAL_TEXT = re.compile("|".join(sorted(name for name in _UNUSUAL_ATTRIBUTES if name.startswith("__"))))
+_BY_NAME = frozenset("getattr setattr delattr".split())
+# Where numbers go when they leave torch: what is computed there costs nothing that a count of torch's operations sees.
+_OUTSIDE_TORCH = frozenset("numpy from_numpy frombuffer from_dlpack data_ptr untyped_storage __array__ __array_interface__".split())
+_MAX_FLAGS = 20
+
+
+def unusual(tree: ast.Module, aliases: dict[str, str]) -> list[list[Any]]:
+    """[line, words] for each thing that an honest solution has no use for."""
+    return _first_of_each(_unusual(tree, aliases))
+
+
+def outside_torch(tree: ast.Module, aliases: dict[str, str]) -> list[list[Any]]:
+    """[line, words] where numbers leave torch."""
+    return _first_of_each(_outside_torch(tree, aliases))
+
+
+def _first_of_each(found: Iterable[tuple[int, str]]) -> list[list[Any]]:
+    """The first line of each remark; how many are left out is said, lest harmless ones crowd out another."""
+    first: dict[str, int] = {}
+    for line, words in sorted(set(found)):
+        first.setdefault(words, line)
+    flags: list[list[Any]] = [[line, words] for words, line in first.items()]
+    kept = flags[:_MAX_FLAGS]
+    if len(flags) > len(kept):
+        kept.append([flags[_MAX_FLAGS][0], f"and {len(flags) - len(kept)} more remarks of other kinds, from this line on"])
+    return kept
+
+
+def _unusual(tree: ast.Module, aliases: dict[str, str]) -> Iterator[tuple[int, str]]:
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 1)
+        yield from ((line, words) for words in _unusual_words(node, aliases, id(node) in called))
+
+
+def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            for entry in names:
+                yield from _unusual_import(entry.name)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            if level:
+                yield "imports from its own folder"
+            else:
+                for entry in names:
+                    yield from _unusual_import(f"{module}.{entry.name}")
+        case ast.Name(id=name):
+            yield from _unusual_part(dotted_name(node, aliases), assigned=False)
+            if name in _UNUSUAL_BUILTINS:
+                yield f"uses {name}"
+            elif name in _BY_NAME and not called:
+                yield f"passes {name} on"
+        case ast.Attribute(attr=attribute):
+            dotted = dotted_name(node, aliases)
+            yield from _unusual_part(dotted, assigned=isinstance(node.ctx, ast.Store))
+            if attribute in _UNUSUAL_ATTRIBUTES:
+                yield f"uses {attribute}"
+            elif attribute.lstrip("_") in _FOUND_ANYWHERE and (dotted or "").split(".")[0] not in ("torch", "numpy"):
+                yield f"reaches {attribute} through something else"
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _BY_NAME:
+            if not _of_literal(arguments) and not _of_itself(arguments):
+                yield f"uses {name} with a name made at run time"
+            elif len(arguments) > 1 and isinstance(arguments[1], ast.Constant) and str(arguments[1].value).lstrip("_") in _FOUND_ANYWHERE:
+                yield f"reaches {arguments[1].value} through something else"
+            yield from _unusual_part(dotted_name(node, aliases), assigned=False)
+            owner = dotted_name(arguments[0], aliases) if arguments else None
+            if name != "getattr" and owner is not None and owner.split(".")[0] in ("torch", "numpy"):
+                yield f"changes {owner}"
+        case ast.MatchClass(kwd_attrs=attributes):
+            for attribute in _UNUSUAL_ATTRIBUTES.intersection(attributes):
+                yield f"uses {attribute}"
+        case ast.FunctionDef(name=name) if name in _UNUSUAL_ATTRIBUTES:
+            yield f"defines {name}"
+        case ast.Constant(value=str() as text):
+            for found in _UNUSUAL_TEXT.findall(text):
+                yield f"names {found} in a text"
+
+
+def _unusual_import(dotted: str) -> Iterator[str]:
+    """Words for importing a full name: unusual itself, or a way to something unusual (`from typing import sys`)."""
+    parts = dotted.split(".")
+    if parts[0] in ("torch", "numpy"):
+        yield from _unusual_part(dotted, assigned=False)
+        return
+    for part in parts:
+        if part.lstrip("_") in UNUSUAL_MODULES or part in _UNUSUAL_ATTRIBUTES:
+            yield f"imports {part}"
+            return
+
+
+def _outside_torch(tree: ast.Module, aliases: dict[str, str]) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in _OUTSIDE_TORCH and dotted_name(node, aliases) != "numpy":
+            yield node.lineno, f"computes outside torch, where its cost is not seen ({node.attr})"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imported = [node.module or ""] if isinstance(node, ast.ImportFrom) else [entry.name for entry in node.names]
+            if any(name.split(".")[0] == "numpy" for name in imported):
+                yield node.lineno, "imports numpy, whose cost is not seen"
+
+
+def _of_literal(arguments: list[ast.expr]) -> bool:
+    return len(arguments) > 1 and isinstance(arguments[1], ast.Constant)
+
+
+def _of_itself(arguments: list[ast.expr]) -> bool:
+    """getattr(self, …): attributes of the student's own object."""
+    return bool(arguments) and isinstance(arguments[0], ast.Name) and arguments[0].id == "self"
+
+
+def _unusual_part(dotted: str | None, assigned: bool) -> Iterator[str]:
+    """Words for what a full name like "torch.os.path" reaches of torch and numpy, down to the first part that is unusual."""
+    parts = (dotted or "").split(".")
+    if parts[0] not in ("torch", "numpy"):
+        return
+    if assigned:
+        yield f"changes {dotted}"
+    for position, part in enumerate(parts[1:], 2):
+        if part in _UNUSUAL_PARTS or (part.startswith("_") and not part.endswith("__")):
+            yield f"uses {'.'.join(parts[:position])}"
+            return
