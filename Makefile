@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish release doctor check practice verify generate figures test lint format bench clean grade-env author-env student-env
+.PHONY: help grade publish formgrader release doctor check practice verify generate figures test lint format bench clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ grade: grade-env ## grade a class: SUBMISSIONS= ASSIGNMENT= STUDENT= JOBS= SANDB
 publish: grade-env ## write scores, feedback, class report and gradebook again from the results
 	@$(VENV_PYTHON) -m autograder publish $(if $(RESULTS),--results "$(RESULTS)") $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") \
 	  $(if $(ROSTER),--roster "$(ROSTER)")
+
+formgrader: grade-env ## nbgrader's web pages, to grade by hand: SUBMISSIONS= RESULTS= GRADEBOOK= ROSTER= FOLDER= PORT= PREPARE=1
+	@$(VENV_PYTHON) -m autograder formgrader "$(SUBMISSIONS)" $(if $(RESULTS),--results "$(RESULTS)") \
+	  $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") $(if $(ROSTER),--roster "$(ROSTER)") $(if $(FOLDER),--folder "$(FOLDER)") \
+	  $(if $(PORT),--port "$(PORT)") $(if $(PREPARE),--prepare-only)
 
 release: grade-env ## write or update what students get: OUT=folder, A="01 02" for these alone, CHECK=1 to look through a folder
 	@$(if $(OUT),,echo "error: name the folder: make release OUT=folder" >&2; exit 2)

@@ -101,6 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_course(publish)
     publish.set_defaults(run=_publish)
 
+    formgrader = verbs.add_parser("formgrader", help="open nbgrader's web pages on the gradebook, to grade questions by hand")
+    formgrader.add_argument("submissions", type=Path, help="the folder that was graded")
+    formgrader.add_argument("--folder", type=Path, help="nbgrader's course folder, made when needed (default: nbgrader_course beside the course)")
+    formgrader.add_argument("--port", type=int, default=8888, help="on this machine, or the next that is free; 0: any (default: 8888)")
+    formgrader.add_argument("--prepare-only", action="store_true", help="lay out the folder and start nothing")
+    _add_course(formgrader)
+    formgrader.set_defaults(run=_formgrader)
+
     replay = verbs.add_parser("replay", help="grade one submission again on the inputs of a report, and compare; nothing is written")
     replay.add_argument("report", type=Path, help="a JSON report, as named in the last column of grades.csv")
     replay.add_argument("submissions", type=Path, help="the folder that holds <student>/NN_name/name.py")
@@ -249,6 +257,15 @@ def _publish(options: argparse.Namespace) -> int:
     return republish(options.course, options.results, options.gradebook, options.roster, Console())
 
 
+def _formgrader(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.formgrader import FormgraderOptions, formgrader
+
+    names = ("submissions", "course", "results", "gradebook", "roster", "folder", "port", "prepare_only")
+    return formgrader(FormgraderOptions(**{name: getattr(options, name) for name in names}), Console())
+
+
 def _replay(options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -292,6 +309,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from autograder.commands.replay import ReplayError
     from autograder.course.course import CourseError
     from autograder.github.errors import GitHubError
+    from autograder.gradebook.database import GradebookError
     from autograder.grading.seeds import SecretError
     from autograder.grading.suite_error import SuiteError
     from autograder.release.errors import ReleaseError
@@ -303,6 +321,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
         CollectError,
         CourseError,
         GitHubError,
+        GradebookError,
         ReleaseError,
         ReplayError,
         SecretError,

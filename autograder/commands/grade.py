@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autograder.commands.publish import Published, publish
+from autograder.commands.publish import Published, prepared_folder, publish
 from autograder.course.course import Assignment, Course, load_course
 from autograder.course.roster import load_roster
 from autograder.grading.jobs import local_executor
@@ -68,7 +68,8 @@ def grade(options: GradeOptions, console: Console) -> int:
         except KeyboardInterrupt:
             console.print("\nStopped. What was graded is kept; the same command goes on from here.")
             raise
-    published = publish(course, ledger, roster, _gradebook_url(options), options.submissions, lambda _name: None)
+    url = gradebook_url(options.course, options.gradebook)
+    published = publish(course, ledger, roster, url, options.submissions, lambda _name: None, prepared_folder(options.course))
     _show(console, course, options, found.notes, counts, published, time.monotonic() - started)
     return EXIT_PROBLEM if counts.failures or published.problems else EXIT_OK
 
@@ -81,14 +82,15 @@ def _default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _gradebook_url(options: GradeOptions) -> str | None:
-    if options.gradebook == "none":
+def gradebook_url(course_path: Path, given: str | None) -> str | None:
+    """The gradebook that --gradebook names, or gradebook.db beside course.toml; None for none."""
+    if given == "none":
         return None
-    if options.gradebook:
-        return options.gradebook
+    if given:
+        return given
     from importlib.util import find_spec
 
-    return f"sqlite:///{(options.course.parent / 'gradebook.db').absolute()}" if find_spec("nbgrader") else None
+    return f"sqlite:///{(course_path.parent / 'gradebook.db').absolute()}" if find_spec("nbgrader") else None
 
 
 @contextmanager
@@ -153,6 +155,7 @@ def republish(course_path: Path, results: Path, gradebook: str | None, roster: P
     course = load_course(course_path)
     options = GradeOptions(Path(), course_path, results, gradebook=gradebook)
     known = load_roster(roster, course) if roster else None
-    published = publish(course, Ledger(results), known, _gradebook_url(options), None, lambda _name: None)
+    url = gradebook_url(course_path, gradebook)
+    published = publish(course, Ledger(results), known, url, None, lambda _name: None, prepared_folder(course_path))
     _show(console, course, options, (), Counts(unchanged=len(published.standings)), published, time.monotonic() - started)
     return EXIT_PROBLEM if published.problems else EXIT_OK

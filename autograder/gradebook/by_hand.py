@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from autograder.course.course import Course
 from autograder.course.questions import Question, load_questions
 from autograder.nbgrader_course.inert import inert_outputs
+from autograder.reports.model import Status
 from autograder.results.standings import Standing
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ class HandGraded:
 
 def read_hand_graded(repository: Path, course: Course, standings: Iterable[Standing], submissions: Path | None) -> HandGraded:
     """The course's questions and, when it is known where the submissions lie, the answers to them. Raises CourseError."""
+    questions = {assignment.folder: load_questions(repository, assignment.name) for assignment in course.assignments}
+    if not any(questions.values()):
+        return HandGraded(questions)
     from autograder.submissions.answers import read_answers
 
-    questions = {assignment.folder: load_questions(repository, assignment.name) for assignment in course.assignments}
     answers = {}
     for assignment in course.assignments:
         if submissions is None or not questions[assignment.folder]:
@@ -55,7 +58,10 @@ def read_hand_graded(repository: Path, course: Course, standings: Iterable[Stand
         given = read_answers(repository / "assignments" / assignment.folder, assignment.name)
         for entry in standings:
             if entry.report.assignment == assignment.folder:
-                found = read_answers(submissions / entry.report.student / assignment.folder, assignment.name)
+                handed = submissions / entry.report.student / assignment.folder
+                if entry.report.status is not Status.MISSING and not handed.is_dir():
+                    continue
+                found = {} if entry.report.status is Status.MISSING else read_answers(handed, assignment.name)
                 answers[assignment.folder, entry.report.student] = answer_states(questions[assignment.folder], found, given)
     return HandGraded(questions, answers)
 

@@ -37,12 +37,12 @@ class FolderUpdate:
     unchanged: int
 
 
-def write_course_folder(folder: Path, course: Course, standings: Sequence[Standing], by_hand: HandGraded, submissions: Path | None) -> FolderUpdate:
+def write_course_folder(folder: Path, course: Course, standings: Sequence[Standing], by_hand: HandGraded, submissions: Path) -> FolderUpdate:
     """Bring the folder up to date with the standings; write the gradebook first. Raises LedgerError.
 
-    submissions: where the graded files lie; None for the copies in the folder itself.
+    submissions: where the graded files lie; of those that are not there, the copies in the folder itself are read.
     """
-    writer = _Writer(folder, course, submissions or folder / "submitted")
+    writer = _Writer(folder, course, submissions)
     for assignment in course.assignments:
         _make_folder(folder / "source" / assignment.folder)
         entries = [entry for entry in standings if entry.report.assignment == assignment.folder and presentable(entry.report.student)]
@@ -61,20 +61,26 @@ class _Writer:
     unchanged: int = 0
 
     def submission(self, assignment: Assignment, report: Report, suite: Sequence[TestResult], questions: Sequence[Question]) -> None:
-        from autograder.submissions.answers import read_answers
-
         autograded, submitted = (self.folder / step / student_key(report.student) / assignment.folder for step in ("autograded", "submitted"))
         names = (f"{assignment.name}.ipynb", f"{assignment.name}.py", "timestamp.txt")
         if report.status is Status.MISSING or not suite:
             _remove(autograded, names)
             return
         handed = self.submissions / report.student / assignment.folder
+        if not handed.is_dir():  # graded from somewhere else
+            handed = submitted
         reading = read_submission(handed, assignment.name, self.course.limits.source_bytes, given_stub(assignment.folder))
         source = reading.text if reading.sha256 == report.submission_sha256 else None
-        notebook = autograded_notebook(report, source, suite, questions, read_answers(handed, assignment.name))
+        if questions:
+            from autograder.submissions.answers import read_answers
+
+            answers = read_answers(handed, assignment.name)
+        else:
+            answers = {}
+        notebook = autograded_notebook(report, source, suite, questions, answers)
         self._write(autograded / names[0], notebook_bytes(notebook))
         _make_folder(submitted)
-        if handed != submitted:
+        if handed != submitted and not handed.is_symlink() and not handed.parent.is_symlink():
             for name in names[:2]:
                 self._copy(handed / name, submitted / name)
         for place in (autograded, submitted):
