@@ -83,7 +83,7 @@ def _serve(folder: Path, port: int, console: Console) -> int:
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_urlsafe(24)
     programs = str(Path(sys.executable).parent)  # nbgrader looks for programs of its own there
     environment = os.environ | {"JUPYTER_TOKEN": token, "PATH": os.pathsep.join((programs, os.environ.get("PATH", os.defpath)))}
-    command = [sys.executable, "-m", "jupyter_server", "-y", "--no-browser", "--log-level=WARN", "--ip=127.0.0.1", f"--port={port}"]
+    command = [sys.executable, "-m", "jupyter_server", "-y", "--allow-root", "--no-browser", "--log-level=WARN", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     command += [f"--ServerApp.tornado_settings={ {'headers': {'Content-Security-Policy': _POLICY}}!r}"]
     server = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)

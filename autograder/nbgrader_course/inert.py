@@ -47,7 +47,7 @@ _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 def inert_code(text: str) -> str:
     """Source text for a code cell, whose page shows it letter by letter."""
-    return clean(text, CODE_LIMIT)
+    return clean(text, CODE_LIMIT).rstrip("\n")
 
 
 def inert_markdown(text: str) -> str:

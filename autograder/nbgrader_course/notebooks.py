@@ -1,4 +1,4 @@
-"""The autograded notebook: a student's code as it was graded, each hidden test's outcome in words, and the answers to the questions.
+"""The autograded notebook: the answers to the questions, each hidden test's outcome in words, and the code as it was graded.
 
 formgrader shows it to who grades by hand, `nbgrader generate_feedback` makes the student's feedback of it. So it holds what
 students may see and no more: no test's source, no input, no expected value, no model answer.
@@ -36,12 +36,13 @@ def autograded_notebook(
     one that the report does not know is shown as not graded yet. answers: by grade_id; a question without one was not answered.
     """
     results = {test.id: test for test in report.tests}
-    cells = [_submission(report, source)]
-    for number, test in enumerate(suite or report.tests):
-        cells.append(_test(number, test, results.get(test.id), report.status))
+    cells = []
     for question in questions:
         cells.append(_cell("markdown", f"asked-{question.id}", _asked(question)))
         cells.append(_answer(question, (answers or {}).get(question.grade_id)))
+    for number, test in enumerate(suite or report.tests):
+        cells.append(_test(number, test, results.get(test.id), report.status))
+    cells.append(_submission(report, source))
     metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
 

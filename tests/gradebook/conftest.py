@@ -1,13 +1,16 @@
-"""Reports to keep, as a graded class leaves them."""
+"""Reports to keep, as a graded class leaves them, and an empty gradebook to write them into."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autograder.gradebook.database import open_gradebook
 from autograder.reports.model import Isolation, Outcome, Report, Status, TestResult
 
 
@@ -42,3 +45,24 @@ def _report(**changes: Any) -> Report:
 @pytest.fixture
 def make_report() -> Callable[..., Report]:
     return _report
+
+
+@pytest.fixture(scope="session")
+def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gradebook") / "empty.db"
+    with open_gradebook(f"sqlite:///{path}", "demo"):
+        pass
+    return path
+
+
+@pytest.fixture
+def database(tmp_path: Path, empty_gradebook: Path) -> Path:
+    return Path(shutil.copy(empty_gradebook, tmp_path / "gradebook.db"))
+
+
+@pytest.fixture
+def gradebook(database: Path) -> Iterator[Any]:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{database}", "demo") as gradebook:
+        yield gradebook

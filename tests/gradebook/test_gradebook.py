@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +15,7 @@ pytest.importorskip("nbgrader")
 
 from autograder.course.course import Assignment, Course, LatePolicy, Limits
 from autograder.course.roster import Roster, Student
-from autograder.gradebook.database import GradebookError, open_gradebook
+from autograder.gradebook.database import GradebookError
 from autograder.gradebook.write import read_extensions, write_gradebook
 from autograder.reports.model import Diagnosis, Outcome, Report, Status, TestResult
 from autograder.results.standings import standings
@@ -28,33 +26,12 @@ LATE = "2026-10-07T00:00:00+00:00"  # in the second day: 4 of 20 points
 FIND = ("attention", "01_attention")
 
 
-@pytest.fixture(scope="session")
-def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("gradebook") / "empty.db"
-    with open_gradebook(f"sqlite:///{path}", "demo"):
-        pass
-    return path
-
-
-@pytest.fixture
-def database(tmp_path: Path, empty_gradebook: Path) -> Path:
-    return Path(shutil.copy(empty_gradebook, tmp_path / "gradebook.db"))
-
-
 @pytest.fixture
 def write(database: Path):
     def write(*reports: Report, roster: Roster | None = None):
         return write_gradebook(f"sqlite:///{database}", COURSE, standings(reports, COURSE, roster), roster)
 
     return write
-
-
-@pytest.fixture
-def gradebook(database: Path) -> Iterator[object]:
-    from nbgrader.api import Gradebook
-
-    with Gradebook(f"sqlite:///{database}", "demo") as gradebook:
-        yield gradebook
 
 
 def _with_tests(make_report, *tests: TestResult, **changes: object) -> Report:
