@@ -2,6 +2,7 @@
 
 Columns: student (required: the name of the student's folder), first_name, last_name, email, github, repository,
 extension_days (days more for every assignment), and extension:01_attention (days more for that one; wins when filled in).
+For exports to other systems: canvas_id, sis_user_id, sis_login_id, section, moodle_username, moodle_idnumber, gradescope_email.
 Other columns are ignored, so that a list exported from elsewhere can be used as it is.
 """
 
@@ -20,7 +21,9 @@ from pathlib import Path
 from autograder.course.course import Course, CourseError
 from autograder.course.names import SafeNameError, check_name
 
-COLUMNS = ("student", "first_name", "last_name", "email", "github", "repository", "extension_days")
+# Each names one person in another system: no two students can share one.
+IDS = ("canvas_id", "sis_user_id", "sis_login_id", "moodle_username", "moodle_idnumber", "gradescope_email")
+COLUMNS = ("student", "first_name", "last_name", "email", "github", "repository", "extension_days", "section", *IDS)
 _PER_ASSIGNMENT = "extension:"
 _MAX_EXTENSION_DAYS = 3650
 
@@ -37,6 +40,13 @@ class Student:
     email: str = ""
     github: str = ""
     repository: str = ""
+    section: str = ""
+    canvas_id: str = ""
+    sis_user_id: str = ""
+    sis_login_id: str = ""
+    moodle_username: str = ""
+    moodle_idnumber: str = ""
+    gradescope_email: str = ""
     extension_days: float = 0.0
     extensions: dict[str, float] = field(default_factory=dict)  # days, by the assignment's folder
 
@@ -65,6 +75,7 @@ def load_roster(path: Path, course: Course) -> Roster:
     delimiter = ";" if ";" in first_line and "," not in first_line else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     students: dict[str, tuple[int, Student]] = {}
+    taken: dict[tuple[str, str], str] = {}
     columns: tuple[str, ...] | None = None
     line = 1
     try:
@@ -76,6 +87,7 @@ def load_roster(path: Path, course: Course) -> Roster:
                     student = _student(f"{path.name}, line {line}", columns, row)
                     if student.id in students:
                         raise RosterError(f"{path.name}, line {line}: student {student.id!r} is already on line {students[student.id][0]}")
+                    _check_ids(f"{path.name}, line {line}", student, taken)
                     students[student.id] = (line, student)
             line = reader.line_num + 1
     except csv.Error as error:
@@ -132,6 +144,8 @@ def _student(where: str, columns: tuple[str, ...], row: list[str]) -> Student:
         email=cells.get("email", ""),
         github=cells.get("github", ""),
         repository=cells.get("repository", ""),
+        section=cells.get("section", ""),
+        **_ids(where, cells),
         extension_days=_days(where, "extension_days", cells.get("extension_days", "")) or 0.0,
         extensions={
             column.removeprefix(_PER_ASSIGNMENT): days
@@ -139,6 +153,23 @@ def _student(where: str, columns: tuple[str, ...], row: list[str]) -> Student:
             if column.startswith(_PER_ASSIGNMENT) and (days := _days(where, column, cell)) is not None
         },
     )
+
+
+def _ids(where: str, cells: dict[str, str]) -> dict[str, str]:
+    ids = {column: cells.get(column, "") for column in IDS}
+    number = ids["canvas_id"]
+    if number and not (number.isascii() and number.isdigit()):
+        raise RosterError(f"{where}: canvas_id is {number!r}; expected the number that Canvas has in the column ID, like 10432")
+    return ids
+
+
+def _check_ids(where: str, student: Student, taken: dict[tuple[str, str], str]) -> None:
+    """Raises RosterError when another student has the same id. None of these systems tells capitals apart."""
+    for column in IDS:
+        if value := getattr(student, column):
+            other = taken.setdefault((column, value.casefold()), student.id)
+            if other != student.id:
+                raise RosterError(f"{where}: {column} {value!r} of student {student.id!r} is already that of {other!r}")
 
 
 def _days(where: str, column: str, cell: str) -> float | None:

@@ -46,9 +46,25 @@ def test_an_extension_for_one_assignment_wins_over_the_general_one(load) -> None
     assert roster.extension("nobody", "01_attention") == timedelta()
 
 
+def test_ids_of_other_systems_are_kept_as_they_are_written(load) -> None:
+    [ann] = load("student,canvas_id,SIS_User_ID,section,moodle_idnumber,gradescope_email\nann,0042,007,A 1,00012,Ann@b.c\n").students
+    assert (ann.canvas_id, ann.sis_user_id, ann.section, ann.moodle_idnumber, ann.gradescope_email) == ("0042", "007", "A 1", "00012", "Ann@b.c")
+    assert (ann.sis_login_id, ann.moodle_username) == ("", "")
+
+
+@pytest.mark.parametrize("column", ["canvas_id", "sis_user_id", "sis_login_id", "moodle_username", "moodle_idnumber", "gradescope_email"])
+def test_students_may_lack_an_id_but_not_share_one(load, column: str) -> None:
+    assert len(load(f"student,{column}\nann,\nben,\n").students) == 2
+    with pytest.raises(RosterError, match=rf"line 3: {column} '12' of student 'ben' is already that of 'ann'"):
+        load(f"student,{column}\nann,12\nben,12\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("student,canvas_id\nann,1.2E+10\n", r"line 2: canvas_id is '1.2E\+10'; expected the number"),
+        ("student,sis_login_id\nann,Lee\nben,lee\n", r"line 3: sis_login_id 'lee' of student 'ben' is already that of 'ann'"),
+        ("student,sis_userid\nann,1\n", r"unknown column 'sis_userid'; did you mean 'sis_user_id'"),
         ("student\nann\nben\nann\n", r"roster\.csv, line 4: student 'ann' is already on line 2"),
         ('student,email\nann,"a\nb"\nann,x\n', r"line 4: student 'ann' is already on line 2"),
         ("name,email\nann,a@b.c\n", r"the column 'student' is missing; the first line has 'name', 'email'"),
