@@ -17,6 +17,7 @@ from autograder.course.questions import Question
 from autograder.course.roster import Roster, Student
 from autograder.gradebook.by_hand import HandGraded, write_answers
 from autograder.gradebook.database import nbgrader_api, open_gradebook
+from autograder.nbgrader_course.inert import inert_markdown
 from autograder.reports.model import Report, Status, TestResult
 from autograder.results.standings import Standing, standing
 
@@ -62,12 +63,12 @@ def write_gradebook(
 
 
 def comment_text(test: TestResult) -> str | None:
-    """What the student reads beside a test that was not passed."""
+    """What the student reads beside a test that was not passed, in Markdown, as nbgrader renders it."""
     parts = [test.message.strip(), test.misconception.says.strip() if test.misconception else ""]
     kept = [part for position, part in enumerate(parts) if part and part not in parts[:position]]
     if test.line is not None and kept:
         kept.append(f"Look at line {test.line} of your file.")
-    return "\n\n".join([test.title.strip(), *kept]) if kept else None
+    return inert_markdown("\n\n".join([test.title.strip(), *kept])) if kept else None
 
 
 def presentable(student: str) -> bool:
@@ -220,7 +221,7 @@ def _write_submission(
         grade.auto_score = points
     for name, comment in comments.items():
         if name == WHOLE:
-            comment.auto_comment = report.message.strip() or None
+            comment.auto_comment = inert_markdown(report.message.strip()) or None
         elif name in tests:
             comment.auto_comment = comment_text(tests[name])
         elif _is_test(name):

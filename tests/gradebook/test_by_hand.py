@@ -148,6 +148,13 @@ def test_names_that_would_be_markup_on_nbgraders_pages_are_none(database: Path, 
     assert "rename the folder without" in update.warnings[0]
 
 
+def test_a_file_name_in_a_message_is_no_markup_in_a_comment(write, gradebook, make_report) -> None:
+    write(make_report(message='The folder holds <img src=x onerror="alert(1)">, [a](javascript:alert(1)).'))
+    assert gradebook.find_comment("submission", *FIND, "ann").comment == (
+        'The folder holds < img src=x onerror="alert(1)">, [a] (javascript:alert(1)).'
+    )
+
+
 GIVEN = {"question-pattern": Answer("draw(weights)", (), {}), "question-why": Answer("*Your answer.*", (), {})}
 
 
