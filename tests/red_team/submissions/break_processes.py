@@ -9,7 +9,7 @@ import threading
 for pid in (os.getppid(), -1, 0, 1):
     for number in (0, signal.SIGKILL, signal.SIGSTOP):
         try:
-            if pid or not number:
+            if pid > 0 or not number:  # of all processes at once only whether it may
                 os.kill(pid, number)
                 raise SystemExit(pid)
         except OSError:
