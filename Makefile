@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish formgrader release doctor check practice verify generate figures test lint format bench clean grade-env author-env student-env
+.PHONY: help grade publish formgrader export release doctor check practice verify generate figures test lint format bench clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ formgrader: grade-env ## nbgrader's web pages, to grade by hand: SUBMISSIONS= RE
 	@$(VENV_PYTHON) -m autograder formgrader "$(SUBMISSIONS)" $(if $(RESULTS),--results "$(RESULTS)") \
 	  $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") $(if $(ROSTER),--roster "$(ROSTER)") $(if $(FOLDER),--folder "$(FOLDER)") \
 	  $(if $(PORT),--port "$(PORT)") $(if $(PREPARE),--prepare-only)
+
+export: grade-env ## grades for TARGET=canvas, moodle, gradescope or questions: TO= TEMPLATE= A=attention ROSTER= GRADEBOOK= OPTIONS="--missing zero"
+	@$(if $(TARGET),,echo "error: name the target: make export TARGET=canvas" >&2; exit 2)
+	@$(VENV_PYTHON) -m autograder export "$(TARGET)" $(if $(TO),--to "$(TO)") $(if $(TEMPLATE),--template "$(TEMPLATE)") \
+	  $(if $(A),--assignment "$(A)") $(if $(ROSTER),--roster "$(ROSTER)") $(if $(GRADEBOOK),--gradebook "$(GRADEBOOK)") $(OPTIONS)
 
 release: grade-env ## write or update what students get: OUT=folder, A="01 02" for these alone, CHECK=1 to look through a folder
 	@$(if $(OUT),,echo "error: name the folder: make release OUT=folder" >&2; exit 2)

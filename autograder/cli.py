@@ -109,6 +109,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_course(formgrader)
     formgrader.set_defaults(run=_formgrader)
 
+    export = verbs.add_parser("export", help="bring grades out of the gradebook: for Canvas, Moodle or Gradescope, or one row per question")
+    export.add_argument("target", choices=("canvas", "moodle", "gradescope", "questions"))
+    export.add_argument("--to", type=Path, help="the file to write; for gradescope, the folder (default: named after the target)")
+    export.add_argument("--template", type=Path, help="canvas: an exported gradebook; moodle: a grading worksheet; only our cells are filled in")
+    export.add_argument("--assignment", action="append", default=[], help='only this one, and others when said again: "attention"')
+    export.add_argument("--missing", choices=("blank", "zero"), help="nothing handed in (default: blank)")
+    export.add_argument("--ungraded", choices=("blank", "partial"), help="what waits for a person (default: blank; partial: the points so far)")
+    export.add_argument("--column", type=_column, action="append", metavar="NAME=TITLE", help="the title that an assignment has over there")
+    export.add_argument("--key", choices=("email", "idnumber", "username"), help="moodle: what a user is found by (default: email)")
+    export.add_argument("--visibility", choices=("visible", "after_due_date", "after_published", "hidden"), help="gradescope (default: visible)")
+    export.add_argument("--wide", action="store_true", default=None, help="questions: a row per student")
+    export.add_argument("--course", type=Path, default=Path("course.toml"), help="the course's description (default: course.toml)")
+    export.add_argument("--gradebook", metavar="URL", help="nbgrader's database as an SQLAlchemy URL (default: gradebook.db beside the course)")
+    export.add_argument("--roster", type=Path, help="a CSV with the class's students and their ids in other systems")
+    export.set_defaults(run=_export)
+
     replay = verbs.add_parser("replay", help="grade one submission again on the inputs of a report, and compare; nothing is written")
     replay.add_argument("report", type=Path, help="a JSON report, as named in the last column of grades.csv")
     replay.add_argument("submissions", type=Path, help="the folder that holds <student>/NN_name/name.py")
@@ -168,6 +184,13 @@ def _or_all(text: str) -> str | None:
 
 def _students(text: str) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in text.split(",") if name.strip()) or None
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, separator, title = text.partition("=")
+    if not separator or not name.strip() or not title.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TITLE, like 01_attention='Attention (123)'")
+    return name.strip(), title.strip()
 
 
 def _positive(text: str) -> int:
@@ -266,6 +289,26 @@ def _formgrader(options: argparse.Namespace) -> int:
     return formgrader(FormgraderOptions(**{name: getattr(options, name) for name in names}), Console())
 
 
+def _export(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from autograder.commands.export import ExportOptions, export
+
+    settings = {name: getattr(options, name) for name in ("missing", "ungraded", "key", "visibility", "wide")}
+    settings["template"] = str(options.template) if options.template is not None else None
+    settings["columns"] = dict(options.column) if options.column else None
+    wanted = ExportOptions(
+        target=options.target,
+        course=options.course,
+        gradebook=options.gradebook,
+        roster=options.roster,
+        to=options.to,
+        assignments=tuple(options.assignment),
+        settings=settings,
+    )
+    return export(wanted, Console())
+
+
 def _replay(options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -308,6 +351,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     from autograder.collect.model import CollectError
     from autograder.commands.replay import ReplayError
     from autograder.course.course import CourseError
+    from autograder.exports.model import ExportError
     from autograder.github.errors import GitHubError
     from autograder.gradebook.database import GradebookError
     from autograder.grading.seeds import SecretError
@@ -320,6 +364,7 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
     return (
         CollectError,
         CourseError,
+        ExportError,
         GitHubError,
         GradebookError,
         ReleaseError,

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_FORMULA = frozenset("=+-@＝＋－＠")
+FORMULA_CHARACTERS = frozenset("=+-@＝＋－＠")
 _CELL_STARTS = re.compile(r"([;\t\n\r])")
 
 
@@ -67,7 +67,7 @@ def csv_line(cells: Iterable[object], line_end: str = "\n") -> str:
 def _dangerous(piece: str, *, at_start: bool, followed: bool) -> bool:
     """Whether a spreadsheet that skips spaces, quotes and invisible characters finds a formula at the start of `piece`."""
     for character in piece:
-        if character in _FORMULA:
+        if character in FORMULA_CHARACTERS:
             return True
         if not (character.isspace() or character in "\"'" or unicodedata.category(character) in ("Cf", "Cc")):
             return False
