@@ -30,8 +30,7 @@ _TEX = (
 _PARTED = (
     (re.compile(r"<(?=[A-Za-z/!?])"), "< "),  # a tag, a comment, <https://…>
     (re.compile(r"&(?=[#A-Za-z])"), "& "),  # a character that is written as its number, and so not seen here
-    (re.compile(r"!\["), "! ["),  # a picture
-    (re.compile(r"\](?=[(:])"), "] "),  # a link, the definition of one
+    (re.compile(r"\](?=[(:])"), "] "),  # a link or picture, the address of one
     (re.compile(r"(?:(?<=http)|(?<=https)):", re.IGNORECASE), f"{_GAP}:"),
     (re.compile(rf"\\(?=(?:{_TEX})(?![A-Za-z]))"), r"\\ "),
     # A heading is an anchor of the page, named by its text: with a gap in it, it is the name of nothing else on the page.

@@ -91,6 +91,16 @@ def test_a_grade_given_by_hand_survives_and_a_changed_answer_is_looked_at_again(
     assert (grade.score, grade.needs_manual_grade) == (3.0, True)
 
 
+def test_an_answer_that_was_graded_before_anything_was_known_of_it_is_not_doubted(write, gradebook, database: Path, make_report) -> None:
+    write(make_report(), ann={"pattern": "1"})
+    grade = _grade_by_hand(gradebook)
+    with sqlite3.connect(database) as connection:
+        connection.execute("DROP TABLE autograder_answer")
+    write(make_report(), ann={"pattern": "1"})
+    gradebook.db.expire_all()
+    assert not grade.needs_manual_grade
+
+
 def test_where_no_answers_are_known_grades_stay_as_they_are(write, gradebook, make_report) -> None:
     write(make_report(), make_report(student="ben"), ann={"pattern": "1"}, ben={"pattern": "1"})
     _grade_by_hand(gradebook)

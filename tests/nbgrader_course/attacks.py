@@ -31,6 +31,7 @@ MARKDOWN = (
     f"```python{IMAGE}\nx\n```\n\n`{IMAGE}` ``{SCRIPT}``\n\n    {IMAGE}",
     rf"$\href{{javascript:{PWNED}}}{{x}}$ $$\require{{html}}\style{{background:url({BEACON})}}{{x}}$$ \\(\\href{{javascript:{PWNED}}}{{x}}\\)",
     rf"&#36;&#92;href{{javascript:{PWNED}}}{{x}}&#36; $\unicode{{x3c}}\def\frac{{}}\cssId{{question-x}}{{y}}$",
+    rf"&dollar;&bsol;href{{javascript:{PWNED}}}{{x}}&dollar;",
     rf"$x{IMAGE}$ $$ {SCRIPT} $$ \begin{{a}}{IMAGE}\end{{a}}",
     f"| a | b |\n|---|---|\n| {IMAGE} | {SCRIPT} |\n\n- {SCRIPT}\n> {IMAGE}\n\nterm\n: {SCRIPT}",
     "# question-pattern\n\nstatusmessage\n===\n\n> ## notebook-container",
