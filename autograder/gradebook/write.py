@@ -18,11 +18,9 @@ from autograder.course.roster import Roster, Student
 from autograder.gradebook.by_hand import HandGraded, write_answers
 from autograder.gradebook.database import nbgrader_api, open_gradebook
 from autograder.nbgrader_course.inert import inert_markdown
+from autograder.nbgrader_course.notebooks import WHOLE
 from autograder.reports.model import Report, Status, TestResult
 from autograder.results.standings import Standing, standing
-
-# The solution cell for what is said about the submission as a whole.
-WHOLE = "submission"
 
 
 @dataclass(frozen=True)

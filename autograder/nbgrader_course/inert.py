@@ -95,7 +95,8 @@ def _display(data: Mapping[str, Any]) -> dict[str, Any]:
         if kind in data:
             encoded, problem = _picture(_text(data[kind]), kind)
             if encoded:
-                return {"output_type": "display_data", "metadata": {}, "data": {kind: encoded}}
+                # Without a text for it, a page frames the picture in red.
+                return {"output_type": "display_data", "metadata": {kind: {"alt": "what this cell drew"}}, "data": {kind: encoded}}
     if "text/plain" in data:
         return {"output_type": "display_data", "metadata": {}, "data": {"text/plain": clean(_text(data["text/plain"]), TEXT_LIMIT)}}
     return _note(problem or f"an output of the kind {one_line(', '.join(map(str, data)), 100) or 'unknown'} is not shown")
