@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ _NAMES = """out huge link results.json gradebook.db conftest.py sitecustomize.py
 red-team-many attention.py torch""".split()
 _PLACES = ("/", "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run", str(Path.home()))
 _PR_SET_CHILD_SUBREAPER = 36
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
 
 
 @dataclass
@@ -77,6 +79,10 @@ class Targets:
             found = libc.shmget(SHM_KEY, 0, 0)
             if found >= 0:
                 libc.shmctl(found, 0, None)
+            for keyring in (-3, -5):  # the session's and the user's
+                key = libc.syscall(_KEYCTL[platform.machine()], 10, ctypes.c_long(keyring), b"user", KEY_NAME.encode(), 0)
+                if key >= 0:
+                    libc.syscall(_KEYCTL[platform.machine()], 21, ctypes.c_long(key))
         self.reached()
 
     def reached(self) -> bool:
@@ -84,11 +90,12 @@ class Targets:
         arrived = False
         for listener in self.listeners:
             with contextlib.suppress(BlockingIOError):
-                if listener.type == socket.SOCK_STREAM:
-                    listener.accept()[0].close()
-                else:
-                    listener.recv(1)
-                arrived = True
+                while True:  # until there is nothing more
+                    if listener.type == socket.SOCK_STREAM:
+                        listener.accept()[0].close()
+                    else:
+                        listener.recv(1)
+                    arrived = True
         return arrived
 
     def files(self) -> dict[Path, bytes | None]:
@@ -124,6 +131,8 @@ class Targets:
             self.bystander.kill()
             self.bystander.wait()
         shutil.rmtree(self.folder)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def descendants() -> set[int]:

