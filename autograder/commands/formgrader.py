@@ -60,7 +60,7 @@ def formgrader(options: FormgraderOptions, console: Console) -> int:
     _prepare(options, folder, console)
     if options.prepare_only:
         return 0
-    return _serve(folder, _free_port(options.port), console)
+    return _serve(folder, free_port(options.port), console)
 
 
 def _prepare(options: FormgraderOptions, folder: Path, console: Console) -> None:
@@ -122,7 +122,7 @@ def _answers(server: subprocess.Popen[bytes], port: int, token: str) -> bool:
     return False
 
 
-def _free_port(wanted: int) -> int:
+def free_port(wanted: int) -> int:
     """`wanted` or, when it is taken, the next free one; any for 0."""
     for port in [*range(wanted, wanted + 50), 0] if wanted else [0]:
         with socket.socket() as probe:

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autograder.course.late import parse_time
 from autograder.course.questions import Question
 from autograder.nbgrader_course.inert import inert_code, inert_markdown, inert_outputs, stream
 from autograder.reports.model import Outcome, Report, Status, TestResult
@@ -36,7 +37,7 @@ def autograded_notebook(
     one that the report does not know is shown as not graded yet. answers: by grade_id; a question without one was not answered.
     """
     results = {test.id: test for test in report.tests}
-    cells = []
+    cells = [_cell("markdown", "about", _about(report))]
     for question in questions:
         cells.append(_cell("markdown", f"asked-{question.id}", _asked(question)))
         cells.append(_answer(question, (answers or {}).get(question.grade_id)))
@@ -62,6 +63,11 @@ def explanation(test: TestResult | None, status: Status = Status.GRADED) -> str:
     if test.line is not None and test.outcome is not Outcome.PASSED:
         lines.append(f"Look at line {test.line} of your file.")
     return "\n".join(textwrap.fill(paragraph, _WIDTH, break_long_words=False) for text in lines for paragraph in text.split("\n"))
+
+
+def _about(report: Report) -> str:
+    handed_in = f", handed in {parse_time(report.submitted_at):%Y-%m-%d %H:%M} UTC" if report.submitted_at else ""
+    return f"Attempt {report.attempt}{handed_in}."
 
 
 def _submission(report: Report, source: str | None) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def test_it_is_a_notebook_that_nbgrader_reads_with_a_cell_for_each_of_the_gradeb
     answers = {"question-pattern": Answer("draw()", (attacks.display(image__png=attacks.encoded(attacks.png())),), {})}
     text = notebook_bytes(autograded_notebook(REPORT, "x = 1\n", questions=(FIGURE, TEXT), answers=answers)).decode()
     nbformat.validate(json.loads(text))
+    assert json.loads(text)["cells"][0]["source"] == "Attempt 1, handed in 2026-10-05 20:00 UTC."
     cells = _cells(nbgrader_reads(text, as_version=4))
     assert list(cells) == ["question-pattern", "question-why", "test_masks", "test_scale", "submission"]
     assert cells["submission"]["source"] == "x = 1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from warm_grader import ROOT, warm_grader
 from autograder.cli import main
 from autograder.commands import grade as grade_command
 from autograder.commands import publish as publish_command
+from autograder.commands.formgrader import free_port
 from autograder.course.questions import load_questions
 from autograder.grading import jobs
 
@@ -191,6 +193,8 @@ def test_nothing_of_a_students_notebook_acts_on_the_page(course: Course, formgra
         _wait(browser, lambda: browser.execute_script("return document.readyState") == "complete")
         assert browser.title != "pwned"
     assert "show(weights)" in _texts(browser, "#notebook-container")[0]
+    policy = browser.execute_async_script("fetch(location).then(answer => arguments[0](answer.headers.get('content-security-policy')))")
+    assert "img-src 'self' data: blob:" in policy
     assert "beacon" not in " ".join(browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)"))
     acting = (
         "#notebook-container :is(script, iframe, svg, style, link, form, object, embed, video, math, details, [onerror], [onload], [src^='http'])"
@@ -206,7 +210,7 @@ def test_nothing_of_a_students_notebook_acts_on_the_page(course: Course, formgra
     notebook = course.folder / "autograded" / "ann" / "01_attention" / "attention.ipynb"
     clean = notebook.read_text()
     cells = json.loads(clean)
-    cells["cells"][0]["source"] += attacks.IMAGE
+    cells["cells"][1]["source"] += attacks.IMAGE
     notebook.write_text(json.dumps(cells))
     _open(browser, formgrader, page)
     _wait(browser, lambda: browser.title == "pwned")  # it would, if it were not cleaned
@@ -243,3 +247,32 @@ def test_nbgraders_own_export_reads_the_scores(course: Course) -> None:
     assert float(rows["ann"]["score"]) in (16.5, 18.0)
     assert rows["ann"]["timestamp"] == "2026-10-05 23:10:00"
     assert float(rows["bob"]["score"]) == 0.0
+
+
+def test_grading_again_keeps_the_folder_in_step_and_settings_of_ones_own(course: Course) -> None:
+    settings = course.folder / "nbgrader_config.py"
+    assert settings.stat().st_mode & 0o077 == 0
+    notebook = course.folder / "autograded" / "ann" / "01_attention" / "attention.ipynb"
+    settings.write_text("c = get_config()  # mine\n")
+    course.tiny.hand_in("ann", WRONG + "\n# once more\n")
+    assert course.tiny.grade("--assignment", "attention", "--student", "ann", gradebook=course.url) == 0
+    assert main(course.arguments("--prepare-only")) == 0
+    assert "# once more" in notebook.read_text()
+    assert "Attempt 2" in notebook.read_text()
+    assert settings.read_text() == "c = get_config()  # mine\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("--results", "nothing"), "holds no graded submission; run `autograder grade` first"), (("--gradebook", "none"), "needs a gradebook")],
+)
+def test_without_anything_to_show_one_sentence_says_what_to_do(course: Course, arguments: tuple[str, ...], said: str, capsys: Any) -> None:
+    assert main(course.arguments("--prepare-only", *arguments)) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_next_free_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
