@@ -1,7 +1,7 @@
 """What students wrote and drew, so that a notebook's page can show it and nothing of it can act.
 
 nbgrader's pages render Markdown and outputs without cleaning them, in the browser of an instructor who is logged in. So no
-HTML, SVG, JavaScript, link, remote picture or attachment gets that far: only text, and pictures that are what they say.
+HTML, SVG, JavaScript, link or remote picture gets that far: only text, and pictures that are what they say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autograder.reports.text import clean, one_line
 
 CODE_LIMIT = 100_000  # characters
 TEXT_LIMIT = 10_000
-OUTPUT_LIMIT = 20  # outputs of one cell
+OUTPUT_LIMIT = 20  # outputs of one cell, and pictures pasted into it
 IMAGE_BYTES = 2_000_000
 IMAGE_PIXELS = 25_000_000
 
@@ -69,6 +69,21 @@ def inert_outputs(outputs: Iterable[object]) -> list[dict[str, Any]]:
     if len(listed) > OUTPUT_LIMIT:
         shown.append(_note(f"{len(listed) - OUTPUT_LIMIT} more outputs are not shown"))
     return shown
+
+
+def inert_attachments(attachments: Mapping[str, Any]) -> tuple[dict[str, dict[str, str]], str]:
+    """The pictures that were pasted into a Markdown cell, under names of ours, and the Markdown that shows them."""
+    kept: dict[str, dict[str, str]] = {}
+    shown = []
+    for number, attached in enumerate(list(attachments.values())[:OUTPUT_LIMIT], start=1):
+        output = _display(attached) if isinstance(attached, Mapping) else _note("an attachment that is no picture is not shown")
+        pictures = {kind: encoded for kind, encoded in output.get("data", {}).items() if kind.startswith("image/")}
+        if pictures:
+            kept[f"picture-{number}"] = pictures
+            shown.append(f"![picture {number}](attachment:picture-{number})")
+        else:
+            shown.append(inert_markdown(output.get("text") or "[An attachment that is no picture is not shown.]"))
+    return kept, "\n\n".join(shown)
 
 
 def stream(text: str, name: str = "stdout") -> dict[str, Any]:

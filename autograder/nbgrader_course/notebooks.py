@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.course.late import parse_time
 from autograder.course.questions import Question
-from autograder.nbgrader_course.inert import inert_code, inert_markdown, inert_outputs, stream
+from autograder.nbgrader_course.inert import inert_attachments, inert_code, inert_markdown, inert_outputs, stream
 from autograder.reports.model import Outcome, Report, Status, TestResult
 
 if TYPE_CHECKING:
@@ -99,10 +99,9 @@ def _answer(question: Question, answer: Answer | None) -> dict[str, Any]:
         return _cell(cell_type, f"answer-{question.id}", text, nbgrader=metadata)
     if cell_type == "code":
         return _cell("code", f"answer-{question.id}", inert_code(answer.source), inert_outputs(answer.outputs), metadata)
-    text = inert_markdown(answer.source)
-    if answer.attachments:
-        text += "\n\n*(A picture that was pasted into this answer is not shown here; it is in the notebook that was handed in.)*"
-    return _cell("markdown", f"answer-{question.id}", text, nbgrader=metadata)
+    pictures, shown = inert_attachments(answer.attachments)
+    cell = _cell("markdown", f"answer-{question.id}", f"{inert_markdown(answer.source)}\n\n{shown}".strip(), nbgrader=metadata)
+    return cell | ({"attachments": pictures} if pictures else {})
 
 
 def _cell(

@@ -39,8 +39,6 @@ MARKDOWN = (
     "[" * 2000 + "](" * 500 + "<" * 500,
 )
 
-ATTACHMENTS = {"a.svg": {"image/svg+xml": base64.b64encode(SVG.encode()).decode()}}
-
 
 def png(width: int = 1, height: int = 1) -> bytes:
     """The head of a PNG of that size; for one pixel a whole picture."""
@@ -57,6 +55,15 @@ def png(width: int = 1, height: int = 1) -> bytes:
 
 def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+ATTACHMENTS: dict[str, Any] = {
+    "a.svg": {"image/svg+xml": encoded(SVG.encode())},
+    f"](x) {IMAGE}": {"image/png": encoded(png()), f"text/html{IMAGE}": IMAGE},
+    "b.png": {"image/png": f'"><{SCRIPT}'},
+    IMAGE: [IMAGE],
+    "": {"text/plain": IMAGE},
+}
 
 
 def display(**data: Any) -> dict[str, Any]:

@@ -181,6 +181,17 @@ def test_outputs_are_text_and_pictures_that_are_pictures() -> None:
     assert "[An output of the kind text/html is not shown.]" in [output.get("text") for output in shown]
 
 
+def test_pictures_pasted_into_an_answer_are_shown_under_names_of_ours() -> None:
+    answers = {"question-why": Answer("See below.", (), attacks.ATTACHMENTS)}
+    notebook = autograded_notebook(REPORT, None, questions=(TEXT,), answers=answers)
+    nbformat.validate(notebook)
+    cell = _cells(notebook)["question-why"]
+    assert cell["attachments"] == {"picture-2": {"image/png": attacks.encoded(attacks.png())}}
+    assert "![picture 2](attachment:picture-2)" in cell["source"]
+    assert cell["source"].count("is not shown") == 4
+    assert attacks.IMAGE not in json.dumps(notebook)
+
+
 @pytest.mark.parametrize(
     ("output", "note"),
     [

@@ -205,7 +205,7 @@ def test_nothing_of_a_students_notebook_acts_on_the_page(course: Course, formgra
     pictures = browser.execute_script(
         "return Array.from(document.querySelectorAll('#notebook-container img')).map(i => [i.src.slice(0, 22), i.naturalWidth])"
     )
-    assert pictures == [["data:image/png;base64,", 1]] * 2
+    assert pictures == [["data:image/png;base64,", 1]] * 3
 
     notebook = course.folder / "autograded" / "ann" / "01_attention" / "attention.ipynb"
     clean = notebook.read_text()
