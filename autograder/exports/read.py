@@ -12,8 +12,9 @@ from typing import Any
 from autograder.course.roster import IDS, Roster
 from autograder.exports.model import ClassGrades, ExportError, Person, QuestionGrade, Submission
 from autograder.gradebook.database import nbgrader_api
-from autograder.gradebook.write import WHOLE, student_key
+from autograder.gradebook.write import student_key
 from autograder.grading.paths import HIDDEN_TESTS
+from autograder.nbgrader_course.notebooks import WHOLE
 from autograder.results.spreadsheet import printable
 
 
