@@ -12,16 +12,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.course.course import Course
 from autograder.course.questions import Question, load_questions
 from autograder.nbgrader_course.inert import inert_outputs
 from autograder.reports.model import Status
 from autograder.results.standings import Standing
-
-if TYPE_CHECKING:
-    from autograder.submissions.answers import Answer
+from autograder.submissions.answers import Answer, read_answers
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,6 @@ class HandGraded:
 def read_hand_graded(repository: Path, course: Course, standings: Iterable[Standing], submissions: Path | None) -> HandGraded:
     """The course's questions and, when it is known where the submissions lie, the answers to them. Raises CourseError."""
     questions = {assignment.folder: load_questions(repository, assignment.name) for assignment in course.assignments}
-    if not any(questions.values()):
-        return HandGraded(questions)
-    from autograder.submissions.answers import read_answers
-
     answers = {}
     for assignment in course.assignments:
         if submissions is None or not questions[assignment.folder]:

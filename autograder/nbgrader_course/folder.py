@@ -26,6 +26,7 @@ from autograder.nbgrader_course.notebooks import autograded_notebook, notebook_b
 from autograder.reports.model import Report, Status, TestResult
 from autograder.results.atomic import LedgerError, write_atomically
 from autograder.results.standings import Standing
+from autograder.submissions.answers import read_answers
 from autograder.submissions.read import read_submission
 
 COPY_BYTES = 64 << 20  # a larger file of a student's is not copied
@@ -71,12 +72,7 @@ class _Writer:
             handed = submitted
         reading = read_submission(handed, assignment.name, self.course.limits.source_bytes, given_stub(assignment.folder))
         source = reading.text if reading.sha256 == report.submission_sha256 else None
-        if questions:
-            from autograder.submissions.answers import read_answers
-
-            answers = read_answers(handed, assignment.name)
-        else:
-            answers = {}
+        answers = read_answers(handed, assignment.name) if questions else {}
         notebook = autograded_notebook(report, source, suite, questions, answers)
         self._write(autograded / names[0], notebook_bytes(notebook))
         _make_folder(submitted)

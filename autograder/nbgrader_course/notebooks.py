@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.course.late import parse_time
 from autograder.course.questions import Question
 from autograder.nbgrader_course.inert import inert_attachments, inert_code, inert_markdown, inert_outputs, stream
 from autograder.reports.model import Outcome, Report, Status, TestResult
-
-if TYPE_CHECKING:
-    from autograder.submissions.answers import Answer
+from autograder.submissions.answers import Answer
 
 WHOLE = "submission"  # the cell that comments on the submission as a whole hang on
 _WIDTH = 110
