@@ -25,14 +25,19 @@ from autograder.cli import main
 from autograder.commands import grade as grade_command
 from autograder.commands import publish as publish_command
 from autograder.commands.formgrader import free_port
-from autograder.course.questions import load_questions
+from autograder.course.questions import Question
 from autograder.grading import jobs
 
-QUESTIONS = load_questions(ROOT, "attention")
-FIGURE = next(question for question in QUESTIONS if question.kind == "figure")
-TEXT = next(question for question in QUESTIONS if question.kind == "text")
+FIGURE = Question("pattern", "figure", 2.0, "Draw the attention pattern.", "- 1 point: rows are queries", "MODEL ANSWER: a triangle")
+TEXT = Question("scale", "text", 3.0, r"Why $\sqrt{d_k}$?", "- 3 points: the variance", "MODEL ANSWER: the variance")
+QUESTIONS = (FIGURE, TEXT)
 WRONG = (ROOT / "examples" / "submissions" / "dmitri.volkov" / "01_attention" / "attention.py").read_text()
 TOTAL = 20 + sum(question.points for question in QUESTIONS)
+# The command line of a repository that has these questions.
+COMMAND = (
+    "import sys; from pathlib import Path; from autograder.cli import main; from autograder.commands import publish;"
+    "publish.REPOSITORY = Path(sys.argv[1]); sys.exit(main(sys.argv[2:]))"
+)
 WAIT = 60  # seconds, for what takes a moment
 
 
@@ -56,6 +61,10 @@ class Course:
     environment: dict[str, str]
 
     @property
+    def repository(self) -> Path:
+        return self.tiny.folder / "repository"
+
+    @property
     def folder(self) -> Path:
         return self.tiny.folder / "nbgrader_course"
 
@@ -77,6 +86,11 @@ class Course:
         assert done.returncode == 0, done.stderr[-2000:]
 
 
+def _in_the_bank(question: Question) -> str:
+    heading = f"## {question.id} · {question.kind} · {question.points:g} points"
+    return f"{heading}\n{question.prompt}\n### Rubric\n{question.rubric}\n### Answer\n{question.answer}\n"
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory, nbgrader_environment: dict[str, str]) -> Iterator[Course]:
     """Ann has one mistake and answered everything, Bob's file does not parse, Cem handed in nothing."""
@@ -85,12 +99,16 @@ def course(tmp_path_factory: pytest.TempPathFactory, nbgrader_environment: dict[
     (tiny.submissions / "ann" / "01_attention" / "attention.ipynb").write_text(_notebook())
     (tiny.submissions / "ann" / "01_attention" / "timestamp.txt").write_text("2026-10-05 23:10:00 UTC\n")
     (tiny.folder / "roster.csv").write_text("student,first_name,last_name\nann,Ann,<img src=x onerror=\"document.title='pwned'\">\nbob,,\ncem,,\n")
+    made = Course(tiny, nbgrader_environment)
+    bank = made.repository / "reference_solutions" / "questions" / "attention.md"
+    bank.parent.mkdir(parents=True)
+    bank.write_text("\n".join(_in_the_bank(question) for question in QUESTIONS))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish_command, "REPOSITORY", made.repository)
         patch.setattr(grade_command, "local_executor", lambda _jobs: InlineExecutor())
         patch.setattr(jobs, "_grader", warm_grader())
         patch.setattr(publish_command, "write_class_report", lambda folder, *_rest: folder / "class_report.html")
         patch.setenv("AUTOGRADER_SECRET", "a secret of the tests")
-        made = Course(tiny, nbgrader_environment)
         assert tiny.grade("--assignment", "attention", gradebook=made.url) == 0
         assert main(made.arguments("--prepare-only")) == 0
         yield made
@@ -99,7 +117,7 @@ def course(tmp_path_factory: pytest.TempPathFactory, nbgrader_environment: dict[
 @pytest.fixture(scope="module")
 def formgrader(course: Course) -> Iterator[str]:
     """The address that the command prints, token and all."""
-    command = [sys.executable, "-m", "autograder", *course.arguments("--port", "0")]
+    command = [sys.executable, "-c", COMMAND, str(course.repository), *course.arguments("--port", "0")]
     server = subprocess.Popen(command, cwd=course.tiny.folder, env=course.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout is not None
     lines = []
@@ -235,7 +253,7 @@ def test_feedback_shows_the_mistake_and_the_comment_and_nothing_hidden(course: C
     assert len(lines) > 50
     for text in (html, (course.folder / "autograded" / "ann" / "01_attention" / "attention.ipynb").read_text()):
         assert [line for line in lines if line in text] == []
-        assert not any(question.answer.splitlines()[0] in text for question in QUESTIONS)
+        assert "MODEL ANSWER" not in text
         assert str(ROOT) not in text
 
 
