@@ -1,7 +1,7 @@
 """An nbgrader course folder beside the results: what was handed in, and the autograded notebooks that its pages show.
 
     source/NN_name/                        what nbgrader lists as the course's assignments
-    submitted/STUDENT/NN_name/             name.py and name.ipynb as they were handed in, timestamp.txt
+    submitted/STUDENT/NN_name/             name.py and name.ipynb as they were handed in (a name.py alone as both), timestamp.txt
     autograded/STUDENT/NN_name/            name.ipynb as `notebooks` makes it, timestamp.txt
 
 Everything in it can be made again. What is as it should be is not written again.
@@ -22,7 +22,7 @@ from autograder.course.questions import Question
 from autograder.gradebook.by_hand import HandGraded
 from autograder.gradebook.write import newest_tests, presentable, student_key
 from autograder.grading.paths import given_stub
-from autograder.nbgrader_course.notebooks import autograded_notebook, notebook_bytes
+from autograder.nbgrader_course.notebooks import autograded_notebook, code_notebook, notebook_bytes
 from autograder.reports.model import Report, Status, TestResult
 from autograder.results.atomic import LedgerError, write_atomically
 from autograder.results.standings import Standing
@@ -77,8 +77,11 @@ class _Writer:
         self._write(autograded / names[0], notebook_bytes(notebook))
         _make_folder(submitted)
         if handed != submitted and not handed.is_symlink() and not handed.parent.is_symlink():
-            for name in names[:2]:
-                self._copy(handed / name, submitted / name)
+            self._copy(handed / names[1], submitted / names[1])
+            if (handed / names[0]).exists() or source is None:
+                self._copy(handed / names[0], submitted / names[0])
+            else:  # nbgrader gives 0 for everything where it finds no notebook
+                self._write(submitted / names[0], notebook_bytes(code_notebook(source)))
         for place in (autograded, submitted):
             self._write_timestamp(place / names[2], report)
 

@@ -42,8 +42,12 @@ def autograded_notebook(
     for number, test in enumerate(suite or report.tests):
         cells.append(_test(number, test, results.get(test.id), report.status))
     cells.append(_submission(report, source))
-    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
+    return _notebook(cells)
+
+
+def code_notebook(source: str) -> dict[str, Any]:
+    """A submission that is a Python file, as a notebook of one cell."""
+    return _notebook([_cell("code", "submission", source, nbgrader=_metadata(WHOLE, "code", solution=True))])
 
 
 def notebook_bytes(notebook: Mapping[str, Any]) -> bytes:
@@ -100,6 +104,11 @@ def _answer(question: Question, answer: Answer | None) -> dict[str, Any]:
     pictures, shown = inert_attachments(answer.attachments)
     cell = _cell("markdown", f"answer-{question.id}", f"{inert_markdown(answer.source)}\n\n{shown}".strip(), nbgrader=metadata)
     return cell | ({"attachments": pictures} if pictures else {})
+
+
+def _notebook(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
 
 
 def _cell(

@@ -12,6 +12,11 @@ CONFIG = "nbgrader_config.py"
 _MARK = "# `autograder formgrader` writes this file. Delete this line to keep changes of your own.\n"
 
 
+def refuse(_notebook: object, _resources: object) -> object:
+    """In place of nbgrader's own grading, which would run a student's code with the instructor's rights."""
+    raise RuntimeError("nbgrader would run this notebook outside the sandbox; grade it with `autograder grade` instead")
+
+
 def write_settings(folder: Path, course: Course, gradebook: str) -> bool:
     """Write nbgrader's settings for the folder; False when there are some of the instructor's own. Raises LedgerError.
 
@@ -23,6 +28,8 @@ def write_settings(folder: Path, course: Course, gradebook: str) -> bool:
         f"c.CourseDirectory.course_id = {course.id!r}\n"
         f"c.CourseDirectory.root = {str(folder)!r}\n"
         f"c.CourseDirectory.db_url = {gradebook!r}\n"
+        "# What was handed in is graded in the sandbox, by `autograder grade`: nbgrader would run it here, as you.\n"
+        f"c.Autograde.sanitize_preprocessors = [{__name__ + '.refuse'!r}]\n"
     )
     try:
         if path.is_file() and not path.read_text(encoding="utf-8").startswith(_MARK):

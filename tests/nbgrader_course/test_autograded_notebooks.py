@@ -232,16 +232,18 @@ def test_the_folder_is_as_nbgrader_lays_it_and_only_what_changed_is_written_agai
         handed = tmp_path / "submissions" / student / "01_attention"
         handed.mkdir(parents=True)
         (handed / "attention.py").write_text(f"x = '{student}'\n")
+        (handed / "attention.ipynb").write_text(f'{{"cells": [], "metadata": {{"of": "{student}"}}, "nbformat": 4, "nbformat_minor": 5}}')
         (handed / "page.html").write_text(attacks.SCRIPT)
     folder, ben = tmp_path / "course", replace(REPORT, student="ben", submitted_at=None)
     update = _write(folder, tmp_path / "submissions", REPORT, ben)
     assert set(_files(folder)) == {
         "submitted/ann/01_attention/attention.py", "submitted/ann/01_attention/timestamp.txt", "submitted/ben/01_attention/attention.py",
         "autograded/ann/01_attention/attention.ipynb", "autograded/ann/01_attention/timestamp.txt", "autograded/ben/01_attention/attention.ipynb",
+        "submitted/ann/01_attention/attention.ipynb", "submitted/ben/01_attention/attention.ipynb",
     }  # fmt: skip
     assert (folder / "source" / "01_attention").is_dir()
     assert (folder / "autograded/ann/01_attention/timestamp.txt").read_text() == "2026-10-05 20:00:00.250000 UTC\n"
-    assert update.written == 6
+    assert update.written == 8
 
     before = _files(folder)
     assert _write(folder, tmp_path / "submissions", REPORT, ben).written == 0
@@ -261,10 +263,16 @@ def test_the_code_shown_is_the_one_that_was_graded(tmp_path: Path) -> None:
     handed = tmp_path / "submissions" / "ann" / "01_attention"
     handed.mkdir(parents=True)
     (handed / "attention.py").write_text("x = 1\n")
+    digest = hashlib.sha256(b"x = 1\n").hexdigest()
     for content, shown in ((b"x = 1\n", "x = 1"), (b"x = 2\n", "# The text that was graded is not at hand.")):
         _write(tmp_path / "course", tmp_path / "submissions", replace(REPORT, submission_sha256=hashlib.sha256(content).hexdigest()))
         notebook = json.loads((tmp_path / "course/autograded/ann/01_attention/attention.ipynb").read_text())
         assert _cells(notebook)["submission"]["source"] == shown
+    # nbgrader gives 0 for everything where there is no notebook.
+    submitted = tmp_path / "course" / "submitted" / "ann" / "01_attention"
+    assert _write(tmp_path / "course", tmp_path / "submissions", replace(REPORT, submission_sha256=digest)).written == 2
+    assert [cell["source"] for cell in json.loads((submitted / "attention.ipynb").read_text())["cells"]] == ["x = 1\n"]
+    assert _write(tmp_path / "course", submitted.parents[1], replace(REPORT, submission_sha256=digest)).written == 0
 
 
 def test_links_of_a_student_are_not_followed(tmp_path: Path) -> None:

@@ -257,6 +257,16 @@ def test_feedback_shows_the_mistake_and_the_comment_and_nothing_hidden(course: C
         assert str(ROOT) not in text
 
 
+def test_nbgraders_own_grading_runs_nothing_of_a_student_and_changes_no_score(course: Course) -> None:
+    scores = "SELECT group_concat(coalesce(auto_score, 'none') || needs_manual_grade || coalesce(manual_score, ''), ' ') FROM grade"
+    before = course.one(scores)
+    with pytest.raises(AssertionError, match="nbgrader would run this notebook outside the sandbox; grade it with `autograder grade` instead"):
+        course.nbgrader("autograde", "01_attention", "--force", "--student=bob")
+    assert course.one(scores) == before
+    assert main(course.arguments("--prepare-only")) == 0
+    assert (course.folder / "autograded" / "bob" / "01_attention" / "attention.ipynb").is_file()
+
+
 def test_nbgraders_own_export_reads_the_scores(course: Course) -> None:
     course.nbgrader("export", "--to", "out.csv")
     with open(course.folder / "out.csv", newline="") as file:
