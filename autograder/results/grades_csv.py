@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,7 +27,14 @@ def grades_csv(standings: Iterable[Standing], ledger: Ledger) -> str:
     for entry in sorted(standings, key=lambda entry: (entry.report.student, entry.report.assignment)):
         report = entry.report
         path = ledger.path(report.assignment, report.student, report.fingerprint).relative_to(ledger.folder)
-        texts = [safe_cell(cell) for cell in (report.student, report.assignment, report.status.value)]
+        texts = [safe_cell(_visible(cell)) for cell in (report.student, report.assignment, report.status.value)]
         numbers = [number(report.score), number(report.max_score), number(entry.late_penalty), report.attempt]
-        lines.append(csv_line([*texts, *numbers, safe_cell(report.sandbox.label), safe_cell(path.as_posix())]))
+        lines.append(csv_line([*texts, *numbers, safe_cell(report.sandbox.label), safe_cell(_visible(path.as_posix()))]))
     return "".join(lines)
+
+
+def _visible(text: str) -> str:
+    """What would move a terminal's cursor or turn a line's direction, written as Python's escape for it."""
+    kept = "\t\r\n"  # which a cell in quotes may hold
+    hidden = (character not in kept and unicodedata.category(character) in ("Cc", "Cf") for character in text)
+    return "".join(ascii(character)[1:-1] if hides else character for character, hides in zip(text, hidden, strict=True))

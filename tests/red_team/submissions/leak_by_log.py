@@ -8,7 +8,7 @@ import warnings
 
 logging.basicConfig(level=0, force=True)
 sys.addaudithook(lambda event, arguments: None)
-for path in ("/dev/kmsg", "/dev/console", "/dev/tty", "/proc/self/fd/2", "/proc/1/fd/1"):
+for path in ("/dev/kmsg", "/dev/console", "/dev/tty", "/proc/1/fd/1", "/proc/1/fd/2"):
     with contextlib.suppress(OSError), open(path, "w") as stream:
         stream.write("x3141592653589793_smuggled\n")
         raise SystemExit(path)
