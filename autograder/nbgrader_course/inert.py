@@ -110,7 +110,6 @@ def _display(data: Mapping[str, Any]) -> dict[str, Any]:
         if kind in data:
             encoded, problem = _picture(_text(data[kind]), kind)
             if encoded:
-                # Without a text for it, a page frames the picture in red.
                 return {"output_type": "display_data", "metadata": {kind: {"alt": "what this cell drew"}}, "data": {kind: encoded}}
     if "text/plain" in data:
         return {"output_type": "display_data", "metadata": {}, "data": {"text/plain": clean(_text(data["text/plain"]), TEXT_LIMIT)}}
