@@ -69,7 +69,9 @@ class GradesTable:
         ]
         for place, row in enumerate(self.summary.rows):
             table.add_row(
-                Text(text.name(row.student)), *(of_assignment[place] for of_assignment in cells), *([_percent(row.percent)] if last else [])
+                Text(_no_command(text.name(row.student))),
+                *(of_assignment[place] for of_assignment in cells),
+                *([_percent(row.percent)] if last else []),
             )
         if len(self.summary.rows) > 1:
             table.add_section()
@@ -115,6 +117,11 @@ class GradesTable:
 
 def grades_table(course: Course, standings: Sequence[Standing], counts: RunCounts) -> GradesTable:
     return GradesTable(summarise(course, standings), counts)
+
+
+def _no_command(name: str) -> str:
+    """A name that begins a line: GitHub Actions takes what begins with these for a command."""
+    return f"'{name}" if name.startswith(("::", "##[")) else name
 
 
 def _heading(entry: AssignmentSummary, wide: bool) -> Text:

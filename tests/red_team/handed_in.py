@@ -66,6 +66,8 @@ NAMES = (
     "nai\u0308ve",
     "x" * 200,
     "back\\slash",
+    "::error file=x::hostile",
+    "##[group]hostile",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +12,8 @@ from targets import Targets
 from trial import HARMS_OTHERS, aim_of, attempt, grader_under
 from warm_grader import ROOT
 
+from autograder.course.course import load_course
+from autograder.grading.paths import HIDDEN_TESTS
 from autograder.hidden_tests.rules import rules_of
 from autograder.sandbox.zygote import LAYERS
 
@@ -80,15 +83,43 @@ def markdown(found: Matrix) -> str:
         "|---|---|" + ":-:|" * len(columns),
     ]
     for name, row in sorted(found.items()):
-        aim = re.sub(r"([|<>*_`\[\]])", r"\\\1", aim_of(name))
-        lines.append(f"| `{name}` | {aim} | " + " | ".join(cell(name, row[layers]) if layers in row else "?" for layers in columns) + " |")
+        lines.append(
+            f"| `{name}` | {escaped(aim_of(name))} | " + " | ".join(cell(name, row[layers]) if layers in row else "?" for layers in columns) + " |"
+        )
+    return "\n".join(lines) + f"\nPoints that rest on what a worker counts of itself:\n\n{resting_on_counts()}"
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"([|<>*_`\[\]])", r"\\\1", text)
+
+
+def resting_on_counts() -> str:
+    """The tests whose points rest on what a worker counts of itself, by assignment."""
+    lines = ["| assignment | points | of | tests |", "|---|--:|--:|---|"]
+    for assignment in load_course(ROOT / "course.toml").assignments:
+        source = (HIDDEN_TESTS / f"test_{assignment.name}.py").read_text(encoding="utf-8")
+        tree = ast.parse(source)
+        counted = [node for node in tree.body if isinstance(node, ast.FunctionDef) and ".measuring()" in (ast.get_source_segment(source, node) or "")]
+        if counted:
+            points = sum(_points(node) for node in counted)
+            names = ", ".join(f"`{node.name}`" for node in counted)
+            lines.append(f"| {assignment.folder} | {points:g} | {assignment.points:g} | {names} |")
     return "\n".join(lines) + "\n"
+
+
+def _points(test: ast.FunctionDef) -> float:
+    """The argument of its mark `points`, 1 without."""
+    for mark in test.decorator_list:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.points":
+            return float(ast.literal_eval(mark.args[0]))
+    return 1.0
 
 
 def documented(path: Path = DOCUMENT) -> dict[str, dict[str, str]]:
     """The table as it stands in the document: cells by attack and layers."""
     text = path.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
-    rows = [re.split(r" ?(?<!\\)\| ?", line)[1:-1] for line in text.splitlines() if line.startswith("|")]
+    lines = text.split("\nPoints that rest")[0].splitlines()
+    rows = [re.split(r" ?(?<!\\)\| ?", line)[1:-1] for line in lines if line.startswith("|")]
     by_title = {title: layers for layers, title in COLUMNS.items()}
     columns = [by_title[title] for title in rows[0][2:]]
     return {row[0].strip("`"): dict(zip(columns, (entry.strip() for entry in row[2:]), strict=True)) for row in rows[2:]}
