@@ -141,7 +141,7 @@ class Grader:
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
         flags += _tainted_flags(tainted)
         with memory_for_answers():
-            tests = self.run_suite(task, RemoteSubmission(link, tainted), flags)
+            tests = self.run_suite(task, RemoteSubmission(link, tainted, self._public_text(task)), flags)
         if link.measured:
             flags += [f"line {line}: {words}" for line, words in findings["outside_torch"]]
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))

@@ -42,6 +42,14 @@ _DTYPES = {
     )
 }
 _MAX_PARAMETERS = 2_000
+_MAX_NAME = 100
+# What torch's own modules call their parts and parameters.
+_USUAL_ENTRIES = frozenset(
+    """
+    weight bias in_proj_weight in_proj_bias out_proj q_proj_weight k_proj_weight v_proj_weight bias_k bias_v self_attn multihead_attn layers
+    linear1 linear2 norm norm1 norm2 norm3 dropout dropout1 dropout2 dropout3 encoder decoder running_mean running_var num_batches_tracked
+    """.split()
+)
 # A class's name is shown to the student. Any other must stand in the source, or it could be made up to carry something.
 _USUAL_CLASSES = frozenset("object bytes bytearray complex set frozenset range generator function method ndarray Linear ModuleList Dropout".split())
 
@@ -49,16 +57,35 @@ _USUAL_CLASSES = frozenset("object bytes bytearray complex set frozenset range g
 class RemoteSubmission:
     """A submission in its worker. Offers what `checking.submission.Submission` names."""
 
-    def __init__(self, link: WorkerLink, tainted: Mapping[str, tuple[str, int]]) -> None:
+    def __init__(self, link: WorkerLink, tainted: Mapping[str, tuple[str, int]], public_text: str | None = None) -> None:
+        """public_text: what the student knows already, the submission included."""
         self._link = link
         self._tainted = tainted
+        self._public_text = link.source.text if public_text is None else public_text
         self._changed: list[str] = []
         self._handles: dict[int, RemoteHandle] = {}
+        self._other_names: dict[str, str] = {}
         self._observer: Observer | None = None
 
     @cached_property
     def _names_in_source(self) -> frozenset[str]:
         return frozenset(re.findall(r"[A-Za-z_]\w*", self._link.source.text))
+
+    @cached_property
+    def _names_of_entries(self) -> frozenset[str]:
+        return _USUAL_ENTRIES.union(re.findall(r"[A-Za-z_]\w*", self._public_text))
+
+    def _entry_name(self, raw: str) -> str:
+        """A parameter's name, which messages repeat; another in its place where it is made up and could carry something."""
+        parts = raw.split(".")
+        if len(raw) <= _MAX_NAME and all(part in self._names_of_entries or (part.isdecimal() and len(part) <= 3) for part in parts):
+            return raw
+        return self._other_names.setdefault(raw, f"entry_{len(self._other_names) + 1}")
+
+    def _own_names(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same under the names that the submission gave them."""
+        raw_names = {name: raw for raw, name in self._other_names.items()}
+        return {raw_names.get(name, name): value for name, value in weights.items()}
 
     @property
     def changed_inputs(self) -> list[str]:
@@ -73,6 +100,7 @@ class RemoteSubmission:
         """Forget what the last test did."""
         self._changed.clear()
         self._handles.clear()
+        self._other_names.clear()
         self._link.start_test(seed)
 
     @contextlib.contextmanager
@@ -217,7 +245,7 @@ class RemoteHandle:
         return self._submission._call(self, [], args, kwargs)
 
     def load_state_dict(self, weights: Mapping[str, Tensor]) -> RemoteHandle:
-        self._submission._observe(lambda: self._method("load_state_dict", dict(weights)) and None)
+        self._submission._observe(lambda: self._method("load_state_dict", self._submission._own_names(weights)) and None)
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -227,7 +255,7 @@ class RemoteHandle:
         found = self._method("state_dict")
         if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
             raise Mismatch("the state dict is not a mapping of names to tensors.")
-        return {str(name): value.detach() for name, value in found.items()}
+        return {self._submission._entry_name(str(name)): value.detach() for name, value in found.items()}
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         self._submission._ask({"op": "get", "handle": self._id, "path": []})  # a call may have registered more of them
@@ -276,7 +304,7 @@ class RemoteHandle:
             if entry[2] not in _DTYPES or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
                 raise WireError("a module's parameters are malformed")
             dtype = _DTYPES[entry[2]]
-            specs.append((entry[0], tuple(entry[1]), dtype, entry[3] is True and dtype.is_floating_point))
+            specs.append((self._submission._entry_name(entry[0]), tuple(entry[1]), dtype, entry[3] is True and dtype.is_floating_point))
         if sum(math.prod(shape) * dtype.itemsize for _, shape, dtype, _ in specs) > self._submission._link.limits.memory_bytes:
             raise WireError("a module's parameters are larger than the memory allowed")
         if specs != self._specs:

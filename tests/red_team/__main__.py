@@ -13,23 +13,24 @@ sys.path[:0] = [str(FOLDER.parents[1]), str(FOLDER), str(FOLDER.parent / "gradin
 def main() -> int:
     """Exit code 1 when an attack gets anything under all layers."""
     from expectations import EXPECTED
-    from matrix import ALL, COLUMNS, markdown, measure, write
+    from matrix import ALL, COLUMNS, cells_of, documented, markdown, measure, write
 
     parser = argparse.ArgumentParser(prog="python -m tests.red_team", description="Try attacks under every layer of isolation.")
     parser.add_argument("attacks", nargs="*", metavar="attack", help="names of files in tests/red_team/submissions; all when none is given")
     parser.add_argument("--layers", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="sets of layers to try; all by default")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/security.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/security.md, or the rows of these attacks")
     options = parser.parse_args()
     if unknown := sorted(set(options.attacks) - set(EXPECTED)):
         parser.error(f"there is no attack {', '.join(unknown)}")
     found = measure(options.attacks or EXPECTED, options.layers, lambda words: print(words, file=sys.stderr))
-    table = markdown(found)
-    if options.write:
-        if options.attacks or set(options.layers) != set(COLUMNS):
-            parser.error("--write needs all attacks and all layers")
-        write(table)
+    cells = cells_of(found)
+    if not options.write:
+        print(markdown(cells))
+    elif set(options.layers) != set(COLUMNS):
+        parser.error("--write needs all layers")
     else:
-        print(table)
+        kept = documented() if options.attacks else {}
+        write(markdown({name: row for name, row in {**kept, **cells}.items() if name in EXPECTED}))
     return 1 if any(row.get(ALL) for row in found.values()) else 0
 
 

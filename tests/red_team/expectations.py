@@ -111,6 +111,7 @@ EXPECTED = {
     "forge_marks_in_keys": Expected(("imports ctypes",)),
     "forge_marks_in_sockets": Expected(("imports socket",)),
     "leak_by_files": Expected(("imports os",)),
+    "state_named_after_inputs": Expected(message="after some calls"),
     "heads_lying_state": Expected(message="Given your weights"),
     "heads_of_huge_parameters": Expected(message="larger than the memory allowed"),
     "break_stopped": Expected(("imports signal",), "No answer within", hasty=True),

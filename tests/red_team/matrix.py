@@ -31,6 +31,7 @@ COLUMNS = {
 ALL = "+".join(LAYERS)
 HELD, GAINED = "x", "flagged"
 Matrix = dict[str, dict[str, tuple[str, ...]]]  # breaches by attack and layers
+Cells = dict[str, dict[str, str]]  # the same as the table says it
 
 
 def measure(attacks: Iterable[str], columns: Iterable[str], progress: Callable[[str], None] = lambda _words: None) -> Matrix:
@@ -70,23 +71,25 @@ def cell(name: str, breaches: tuple[str, ...]) -> str:
     return GAINED if EXPECTED[name].gains else HELD
 
 
-def markdown(found: Matrix) -> str:
-    columns = [layers for layers in COLUMNS if any(layers in row for row in found.values())]
-    held = sum(not row.get(ALL, ("?",)) and not EXPECTED[name].gains for name, row in found.items())
-    flagged = sum(not row.get(ALL, ("?",)) and EXPECTED[name].gains for name, row in found.items())
-    needed = sum(bool(row.get("none")) for row in found.values())
+def cells_of(found: Matrix) -> Cells:
+    return {name: {layers: cell(name, breaches) for layers, breaches in row.items()} for name, row in found.items()}
+
+
+def markdown(cells: Cells) -> str:
+    columns = [layers for layers in COLUMNS if any(layers in row for row in cells.values())]
+    held = sum(row.get(ALL) == HELD for row in cells.values())
+    flagged = sum(row.get(ALL) == GAINED for row in cells.values())
+    needed = sum(row.get("none") == "" for row in cells.values())
     lines = [
-        f"{len(found)} attacks: {held} get nothing, {flagged} may gain points by changing what their own process forbids or counts, and are "
+        f"{len(cells)} attacks: {held} get nothing, {flagged} may gain points by changing what their own process forbids or counts, and are "
         f"flagged. {needed} are not stopped by the process, the wire, the limits and no privileges alone.",
         "",
         "| attack | what it tries | " + " | ".join(COLUMNS[layers] for layers in columns) + " |",
         "|---|---|" + ":-:|" * len(columns),
     ]
-    for name, row in sorted(found.items()):
-        lines.append(
-            f"| `{name}` | {escaped(aim_of(name))} | " + " | ".join(cell(name, row[layers]) if layers in row else "?" for layers in columns) + " |"
-        )
-    return "\n".join(lines) + f"\nPoints that rest on what a worker counts of itself:\n\n{resting_on_counts()}"
+    for name, row in sorted(cells.items()):
+        lines.append(f"| `{name}` | {escaped(aim_of(name))} | " + " | ".join(row.get(layers, "?") for layers in columns) + " |")
+    return "\n".join(lines) + f"\n\nPoints that rest on what a worker counts of itself:\n\n{resting_on_counts()}"
 
 
 def escaped(text: str) -> str:
@@ -115,7 +118,7 @@ def _points(test: ast.FunctionDef) -> float:
     return 1.0
 
 
-def documented(path: Path = DOCUMENT) -> dict[str, dict[str, str]]:
+def documented(path: Path = DOCUMENT) -> Cells:
     """The table as it stands in the document: cells by attack and layers."""
     text = path.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
     lines = text.split("\nPoints that rest")[0].splitlines()

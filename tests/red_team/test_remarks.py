@@ -34,6 +34,8 @@ WAYS = {
     "torch.Tensor._make_subclass(torch.Tensor, x)": "uses _make_subclass",
     "try:\n    pass\nexcept Exception as error:\n    error.__traceback__": "uses __traceback__",
     "locals()": "uses locals",
+    "ｌｏｃａｌｓ()": "uses locals",  # Python reads a name of full-width letters as this one
+    "len.__ｇｌｏｂａｌｓ__": "uses __globals__",
     "import copyreg": "imports copyreg",
     "import types; types.CodeType": "uses CodeType",
     "torch.utils._python_dispatch": "uses torch.utils._python_dispatch",

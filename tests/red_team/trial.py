@@ -31,12 +31,13 @@ from autograder.submissions.read import Reading
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 HASTE = replace(LIMITS, call_seconds=0.7, submission_seconds=1.5)  # for what never ends
-# What an attack is appended to, by the beginning of its name: a submission that is wrong in earnest, or, where points for cost are at stake,
-# right but expensive.
+# What an attack is appended to, by the beginning of its name: a submission that is wrong in earnest, where points for cost are at stake one that is
+# right but expensive, and where only right work is asked further, one that is right.
 BASES = {
-    "heads": ("03_multi_head_attention", "_zeros_multi_head_attention"),
-    "cost": ("09_flash_attention", "_naive_flash_attention"),
-    "": ("01_attention", "_zeros_attention"),
+    "heads": ("03_multi_head_attention", SUBMISSIONS / "_zeros_multi_head_attention.py"),
+    "cost": ("09_flash_attention", SUBMISSIONS / "_naive_flash_attention.py"),
+    "state": ("03_multi_head_attention", ROOT / "reference_solutions" / "multi_head_attention.py"),
+    "": ("01_attention", SUBMISSIONS / "_zeros_attention.py"),
 }
 
 HARMS_OTHERS = {"harms the forking process", "changes the next submission's report", "leaves processes"}
@@ -109,12 +110,12 @@ def aim_of(name: str) -> str:
     return " ".join(match[1].split()) if match else ""
 
 
-def base_of(name: str) -> tuple[str, str]:
+def base_of(name: str) -> tuple[str, Path]:
     return next(base for prefix, base in BASES.items() if name.startswith(prefix))
 
 
 def text_of(name: str, targets: Targets) -> str:
-    text = f"{(SUBMISSIONS / base_of(name)[1]).with_suffix('.py').read_text()}\n\n{(SUBMISSIONS / name).with_suffix('.py').read_text()}"
+    text = f"{base_of(name)[1].read_text()}\n\n{(SUBMISSIONS / name).with_suffix('.py').read_text()}"
     for placeholder, value in targets.placeholders.items():
         text = text.replace(placeholder, value)
     return text
@@ -126,9 +127,9 @@ def grade_with(grader: Grader, mode: SandboxMode, reading: Reading | str, assign
 
 
 @cache
-def worth_of_base(grader: Grader, mode: SandboxMode, base: tuple[str, str]) -> float:
+def worth_of_base(grader: Grader, mode: SandboxMode, base: tuple[str, Path]) -> float:
     """What the same submission earns without the attack."""
-    return grade_with(grader, mode, (SUBMISSIONS / f"{base[1]}.py").read_text(), base[0], "zoe").score
+    return grade_with(grader, mode, base[1].read_text(), base[0], "zoe").score
 
 
 def sibling(grader: Grader, mode: SandboxMode) -> str:
