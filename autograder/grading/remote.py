@@ -42,7 +42,7 @@ _DTYPES = {
     )
 }
 _MAX_PARAMETERS = 2_000
-_MAX_NAME = 100
+_MAX_NAME, _MAX_PARTS = 100, 7
 # What torch's own modules call their parts and parameters.
 _USUAL_ENTRIES = frozenset(
     """
@@ -78,7 +78,11 @@ class RemoteSubmission:
     def _entry_name(self, raw: str) -> str:
         """A parameter's name, which messages repeat; another in its place where it is made up and could carry something."""
         parts = raw.split(".")
-        if len(raw) <= _MAX_NAME and all(part in self._names_of_entries or (part.isdecimal() and len(part) <= 3) for part in parts):
+        if (
+            len(raw) <= _MAX_NAME
+            and len(parts) <= _MAX_PARTS
+            and all(part in self._names_of_entries or (part.isdecimal() and len(part) <= 3) for part in parts)
+        ):
             return raw
         return self._other_names.setdefault(raw, f"entry_{len(self._other_names) + 1}")
 
