@@ -106,7 +106,10 @@ class Targets:
         assert self.bystander is not None
         if sys.platform != "linux":
             return "S" if self.bystander.poll() is None else "Z"
-        return Path(f"/proc/{self.bystander.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        try:
+            return Path(f"/proc/{self.bystander.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return "Z"
 
     @staticmethod
     def left_elsewhere() -> set[str]:
@@ -133,6 +136,7 @@ class Targets:
         shutil.rmtree(self.folder)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+            collect_ended()
 
 
 def descendants() -> set[int]:
@@ -153,10 +157,18 @@ def left_processes(before: set[int], patience: float = 10.0) -> set[int]:
     """Processes that came and stay; none when no more are there than before, as the forking process may have been replaced by another."""
     deadline = time.monotonic() + patience
     while len(found := descendants()) > len(before):
+        collect_ended()
         if time.monotonic() > deadline:
             return found - before
         time.sleep(0.02)
     return set()
+
+
+def collect_ended() -> None:
+    """What outlived its own parent ends as a child of this process."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def end(processes: set[int]) -> None:
