@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autograder.checking.assertions import assert_matches, assert_tensor, fail, require
 from autograder.checking.measurement import Cost
-from autograder.checking.tolerance import Tolerance
+from autograder.checking.tolerance import SANITY_GRADIENT, Tolerance
 from autograder.hidden_tests import naive_flash_attention as naive
 
 LEAD = (1, 1)  # batch and heads, as most write it: other leading dimensions have a test of their own
@@ -171,6 +171,71 @@ def check_largest_tensor(cost: Cost, inputs: Sequence[Tensor], call: Call, *, of
     words = {2: "as large as the whole matrix of L × S scores.", 1: "far larger than a tile or an input: does it grow with a length times a block?"}
     hint = "Which of your tensors has that many numbers, and which of the two loops would make it a tile of the size that was asked for?"
     require(as_large_as == 0, f"{of} makes a tensor of {cost.largest_tensor:,} numbers, {words.get(as_large_as)}", hint)
+
+
+MANY, TILE = 8_192, 512
+_MEMORY_BYTES = 160 * 2**20  # the scores of MANY queries and keys are 256 MiB
+
+
+def check_that_forward_fits(submission: Any, tensors: Any) -> None:
+    """A cost that a worker counts it could falsify; the kernel's limit it cannot lift."""
+    inputs = draw(tensors, LEAD, MANY, MANY, 4, 4, dtype=torch.float32)
+    call, some = plain(inputs[0], TILE, TILE), _some_tile(tensors)
+    few = (inputs[0][..., some, :], *inputs[1:])
+    own, _ = forward(submission, few, call)
+    with submission.limits(memory_bytes=_MEMORY_BYTES):
+        output, _ = forward(submission, inputs, call)
+    _check_some(output[..., some, :], own, _whole_matrix(few, call).output, "the output of some")
+
+
+def check_that_backward_fits(submission: Any, tensors: Any) -> None:
+    """The same for the backward pass, by the gradient of some of the queries."""
+    query, key, value = draw(tensors, LEAD, MANY, MANY, 4, 4, dtype=torch.float32)
+    call, some = plain(query, TILE, TILE), _some_tile(tensors)
+    grad_output, output = tensors.normal((*LEAD, MANY, 4), (*LEAD, MANY, 4), dtype=torch.float32)
+    logsumexp = torch.full((*LEAD, MANY), math.log(MANY))
+    few = (query[..., some, :].clone(), key, value)
+    output[..., some, :], logsumexp[..., some] = (x.float() for x in _whole_matrix(few, call))
+    own = backward_from(submission, grad_output[..., some, :], few, (output[..., some, :], logsumexp[..., some]), call)
+    with submission.limits(memory_bytes=_MEMORY_BYTES):
+        found = backward_from(submission, grad_output, (query, key, value), (output, logsumexp), call)
+    few[0].requires_grad_()
+    (expected,) = torch.autograd.grad(_whole_matrix(few, call).output, few[:1], grad_output[..., some, :].double())
+    _check_some(found[0][..., some, :], own[0], expected, "the gradient of some")
+
+
+def check_that_differentiating_fits(submission: Any, tensors: Any) -> None:
+    """The same for both passes and what is kept between them, by the output of some of the queries."""
+    inputs = [x.requires_grad_() for x in draw(tensors, LEAD, MANY, MANY, 4, 4, dtype=torch.float32)]
+    call, some = plain(inputs[0], TILE, TILE), _some_tile(tensors)
+    few = [x.detach() for x in (inputs[0][..., some, :], *inputs[1:])]
+    own = submission.flash_attention(*few, *call.arguments)
+    assert_tensor(own, (*LEAD, TILE, 4), what=f"the result of flash_attention {call}")
+    grad_output = tensors.normal((*LEAD, MANY, 4), dtype=torch.float32)
+    with submission.limits(memory_bytes=_MEMORY_BYTES):
+        output, _ = differentiate(submission, grad_output, inputs, call)
+    _check_some(output[..., some, :].detach(), own.detach(), _whole_matrix(few, call).output, "the differentiated output of some")
+
+
+def _whole_matrix(inputs: Sequence[Tensor], call: Call) -> naive.Attention:
+    """The right results at once, which the reference in loops would take a minute for; no causal mask."""
+    query, key, value = (x.double() for x in inputs)
+    assert call.scale is not None
+    assert not call.causal
+    scores = query @ key.transpose(-2, -1) * call.scale
+    return naive.Attention(scores.softmax(-1) @ value, scores.logsumexp(-1))
+
+
+def _check_some(found: Tensor, own: Tensor, right: Tensor, what: str) -> None:
+    """What many queries get has to be what some of them get by themselves, where that is right: other mistakes do not count again."""
+    if bool(((own.double() - right.double()).abs() < 1e-3).all()):
+        hint = "It is not what these queries give by themselves: what do queries have to do with one another?"
+        assert_same(found, own, what=f"{what} of {MANY:,} queries", hint=hint, tolerance=SANITY_GRADIENT)
+
+
+def _some_tile(tensors: Any) -> slice:
+    begin = TILE * tensors.integer(0, MANY // TILE)
+    return slice(begin, begin + TILE)
 
 
 def check_products(cost: Cost, L: int, S: int, width: int, call: Call, *, most: float, of: str) -> None:

@@ -38,6 +38,9 @@ from autograder.hidden_tests.flash_attention_checks import (
     check_logsumexp,
     check_output,
     check_products,
+    check_that_backward_fits,
+    check_that_differentiating_fits,
+    check_that_forward_fits,
     check_that_it_attends,
     check_that_it_differentiates,
     compare_gradients,
@@ -593,6 +596,7 @@ def test_forward_memory(submission: Any, tensors: Any) -> None:
         with submission.measuring() as cost:
             forward(submission, inputs, call)
         check_largest_tensor(cost, inputs, call, of="the forward pass")
+    check_that_forward_fits(submission, tensors)
 
 
 @pytest.mark.points(1)
@@ -607,6 +611,7 @@ def test_backward_memory(submission: Any, tensors: Any) -> None:
         with submission.measuring() as cost:
             backward_from(submission, grad_output, inputs, results, call)
         check_largest_tensor(cost, inputs, call, of="the backward pass")
+    check_that_backward_fits(submission, tensors)
 
 
 @pytest.mark.points(1)
@@ -628,6 +633,7 @@ def test_memory_between_the_passes(submission: Any, tensors: Any) -> None:
     with submission.measuring() as cost:
         differentiate(submission, grad_output, inputs, call)
     check_largest_tensor(cost, inputs, call, of="flash_attention, differentiated,")
+    check_that_differentiating_fits(submission, tensors)
 
 
 @pytest.mark.points(0.5)
