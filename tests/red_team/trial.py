@@ -30,7 +30,7 @@ from autograder.sandbox.zygote import Zygote
 from autograder.submissions.read import Reading
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
-HASTE = replace(LIMITS, call_seconds=1.0, submission_seconds=1.5)  # for what never ends
+HASTE = replace(LIMITS, call_seconds=1.0, submission_seconds=1.2)  # for what never ends
 # What an attack is appended to, by the beginning of its name: a submission that is wrong in earnest, where points for cost are at stake one that is
 # right but expensive, and where only right work is asked further, one that is right.
 BASES = {
