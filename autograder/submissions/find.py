@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from autograder.course.course import Assignment, Course
 from autograder.course.names import SafeNameError, check_name
 from autograder.course.roster import Roster
+from autograder.reports import text
 
 
 class SubmissionsError(Exception):
@@ -73,9 +75,22 @@ def _students(submissions: Path) -> tuple[list[str], list[str]]:
                 notes.append(f"{error}; the folder was passed over: rename it and grade again")
         elif entry.name not in ("README.md", "roster.csv"):
             notes.append(f"{entry.name} in {submissions} is not a student's folder and was passed over")
+    notes += _lookalikes(students)
     if not students:
         raise SubmissionsError(f"{submissions} holds no student's folder; a submission lies at <student>/NN_name/name.py")
     return students, notes
+
+
+def _lookalikes(students: Sequence[str]) -> list[str]:
+    """Names of several folders that read as one: by case, by the form of an accent, by characters that do not show."""
+    alike: dict[str, list[str]] = {}
+    for student in students:
+        alike.setdefault(unicodedata.normalize("NFKC", text.name(student)).casefold(), []).append(student)
+    return [
+        f"{' and '.join(map(ascii, names))} look alike and are graded as {len(names)} students; merge their folders if it is one"
+        for names in alike.values()
+        if len(names) > 1
+    ]
 
 
 def _strange_folders(folder: Path, student: str, known: set[str]) -> list[str]:

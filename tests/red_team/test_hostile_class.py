@@ -98,6 +98,7 @@ def test_every_name_is_a_student_of_its_own_or_passed_over_with_a_note(graded: d
     assert not [line for line in console.splitlines() if line.strip().startswith(("::", "##["))]
     console = " ".join(console.split())
     assert console.count("holds a path separator") == len(refused)
+    assert r"'nai\u0308ve' and 'na\xefve' look alike and are graded as 2 students" in console
     assert console.count("is not in the gradebook: rename the folder") == sum(bool(set(name) & set('<>"')) for name in NAMES)
     assert "is not a student's folder and was passed over" in console
     with open(graded["together"] / "results" / "grades.csv", newline="") as file:
