@@ -97,7 +97,7 @@ def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iter
             if not _of_literal(arguments) and not _of_itself(arguments):
                 yield f"uses {name} with a name made at run time"
             elif len(arguments) > 1 and isinstance(arguments[1], ast.Constant) and str(arguments[1].value).lstrip("_") in _FOUND_ANYWHERE:
-                yield f"reaches {arguments[1].value} through something else"
+                yield f"reaches {arguments[1].value!s} through something else"
             yield from _unusual_part(dotted_name(node, aliases), assigned=False)
             owner = dotted_name(arguments[0], aliases) if arguments else None
             if name != "getattr" and owner is not None and owner.split(".")[0] in ("torch", "numpy"):
