@@ -95,7 +95,7 @@ def test_every_module_that_decides_is_part_of_the_grader() -> None:
     """A verdict comes from these packages; one that is missing here would leave old reports in force."""
     assert len(grader_sha256()) == 64
     package = Path(module.__file__).parents[1]
-    others = {"authoring", "bench", "collect", "commands", "github", "gradebook", "posting", "release", "results"}
+    others = {"authoring", "bench", "collect", "commands", "exports", "github", "gradebook", "nbgrader_course", "posting", "release", "results"}
     decides = {path.parent.name for path in package.glob("*/*.py")} - others
     known = {*module._GRADER_FOLDERS, "course", "reports", "hidden_tests", "misconceptions"}
     assert decides <= known
