@@ -16,13 +16,13 @@ from functools import cached_property
 
 from autograder.release.compiled import by_anchor, code_bytes, first_code, unreadable_kind, vocabulary
 from autograder.release.forms import Form, TooMuchError, forms, parsed
-from autograder.release.secrets import Kind, Secret, Secrets
+from autograder.release.secrets import Kind, Secrets
 from autograder.release.structure import first_shared, signatures
 from autograder.release.wording import WINDOW, Run, known_windows, letters, longest_run, telling_parts, windows
 
 # Letters and digits in a row, shared with a secret, that are too many to be chance. The longest that legitimate files share
 # today: 53 with a solution, 90 with a hidden test (a helper that a public test has too), 40 with a misconception.
-_LONGEST_SHARED = {"solutions": 80, "tests": 120, "misconceptions": 60}
+_LONGEST_SHARED = {"solutions": 80, "tests": 120, "misconceptions": 60, "answers": 60}
 _LEAST_SENTENCE = 24  # a shorter one is anybody's
 
 # Of the names and texts of a file, those that a leak shows: handouts show 7 in a hundred of a hidden suite's.
@@ -82,7 +82,7 @@ class Guard:
             if run is not None and run.characters >= _LONGEST_SHARED[group]:
                 return f"holds a part of {run.source}, {_place(text, run)}"
         stream = letters(text)
-        begun = [self._sentences[window] for _, window in text_windows if window in self._sentences]
+        begun = (pair for _, window in text_windows for pair in self._sentences.get(window, ()))
         said = next((source for sentence, source in (*begun, *self._short_sentences) if sentence in stream), None)
         return f"holds a sentence of {said}" if said else None
 
@@ -107,22 +107,33 @@ class Guard:
 
     @cached_property
     def _windows(self) -> dict[str, dict[str, str]]:
-        public = {window for stub in self._secrets.stubs for _, window in windows(stub)}
-        return {
-            group: known_windows(((str(secret), part) for secret in self._of(group) for part in telling_parts(secret.text, secret.tree)), public)
-            for group in _LONGEST_SHARED
-        }
+        public = {window for shown in (*self._secrets.stubs, *self._secrets.questions) for _, window in windows(shown)}
+        return {group: known_windows(self._parts(group), public) for group in _LONGEST_SHARED}
+
+    def _parts(self, group: str) -> Iterator[tuple[str, str]]:
+        if group == "answers":
+            yield from ((str(answer), answer.prose) for answer in self._secrets.answers)
+        for secret in self._secrets.files:
+            if group == ("solutions" if secret.kind.is_solution else "tests" if secret.kind is Kind.HIDDEN_TEST else "misconceptions"):
+                yield from ((str(secret), part) for part in telling_parts(secret.text, secret.tree))
 
     @cached_property
     def _said(self) -> list[tuple[str, str]]:
-        """What misconceptions say, as letters, with the bank that says it."""
-        said = [(letters(sentence), str(secret)) for secret in self._of("misconceptions") for sentence in _sentences_of(secret.tree)]
-        return [(sentence, source) for sentence, source in said if len(sentence) >= _LEAST_SENTENCE]
+        """What misconceptions and model answers say, as letters, with the file that says it."""
+        banks = [secret for secret in self._secrets.files if secret.kind is Kind.MISCONCEPTION]
+        said = [(letters(sentence), str(secret)) for secret in banks for sentence in _sentences_of(secret.tree)]
+        told = [(sentence, source) for sentence, source in said if len(sentence) >= _LEAST_SENTENCE]
+        shown = letters("\n".join(self._secrets.questions))
+        return told + [(sentence, str(answer)) for answer in self._secrets.answers for sentence in answer.sentences() if sentence not in shown]
 
     @cached_property
-    def _sentences(self) -> dict[str, tuple[str, str]]:
+    def _sentences(self) -> dict[str, list[tuple[str, str]]]:
         """By their first window, since a text has thousands of places and a bank hundreds of sentences."""
-        return {sentence[:WINDOW]: (sentence, source) for sentence, source in self._said if len(sentence) >= WINDOW}
+        found: dict[str, list[tuple[str, str]]] = {}
+        for sentence, source in self._said:
+            if len(sentence) >= WINDOW:
+                found.setdefault(sentence[:WINDOW], []).append((sentence, source))
+        return found
 
     @cached_property
     def _short_sentences(self) -> list[tuple[str, str]]:
@@ -130,7 +141,8 @@ class Guard:
 
     @cached_property
     def _signatures(self) -> dict[tuple[str, ...], str]:
-        public = {signature for stub in self._secrets.stubs for signature, _ in signatures(ast.parse(stub))}
+        shown = [*map(ast.parse, self._secrets.stubs), *(code for text in self._secrets.questions for code, _ in code_in(text))]
+        public = {signature for tree in shown for signature, _ in signatures(tree)}
         known: dict[tuple[str, ...], str] = {}
         for secret in self._secrets.files:
             for signature, _ in signatures(secret.tree):
@@ -141,7 +153,8 @@ class Guard:
     @cached_property
     def _vocabularies(self) -> dict[str, list[str]]:
         public = "\n".join(self._secrets.stubs)
-        return {str(secret): [word for word in vocabulary(secret.tree) if word not in public] for secret in self._secrets.files}
+        files = [secret for secret in self._secrets.files if secret.kind is not Kind.ANSWER]  # every drawing uses the same names
+        return {str(secret): [word for word in vocabulary(secret.tree) if word not in public] for secret in files}
 
     @cached_property
     def _vocabulary_size(self) -> dict[str, int]:
@@ -161,11 +174,6 @@ class Guard:
     def _code(self) -> dict[bytes, list[tuple[bytes, str]]]:
         public = {code for stub in self._secrets.stubs for code in code_bytes(stub)}
         return by_anchor((code, str(secret)) for secret in self._secrets.files for code in code_bytes(secret.text) if code not in public)
-
-    def _of(self, group: str) -> Iterator[Secret]:
-        for secret in self._secrets.files:
-            if group == ("solutions" if secret.kind.is_solution else "tests" if secret.kind is Kind.HIDDEN_TEST else "misconceptions"):
-                yield secret
 
 
 def code_in(text: str) -> Iterator[tuple[ast.Module, int]]:

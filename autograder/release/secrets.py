@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autograder.authoring.stubs import MarkerError, stub_source
 from autograder.release.errors import ReleaseError
+from autograder.release.model_answers import ModelAnswer, read_model_answers
 
 
 class Kind(StrEnum):
@@ -18,10 +19,11 @@ class Kind(StrEnum):
     EXAMPLE = "the example submission"
     HIDDEN_TEST = "the hidden tests"
     MISCONCEPTION = "the misconceptions"
+    ANSWER = "the model answers"
 
     @property
     def is_solution(self) -> bool:
-        return self in (Kind.REFERENCE, Kind.ALTERNATIVE, Kind.EXAMPLE)
+        return self in (Kind.REFERENCE, Kind.ALTERNATIVE, Kind.EXAMPLE, Kind.ANSWER)
 
 
 _WHERE = {
@@ -36,7 +38,7 @@ _MUST_EXIST = (Kind.REFERENCE, Kind.HIDDEN_TEST, Kind.MISCONCEPTION)
 
 @dataclass(frozen=True)
 class Secret:
-    """A file whose content students must not get. `path` is relative to the repository; `tree` is its source, parsed."""
+    """Code that students must not get: a file, or what a model answer holds. `path` is relative to the repository; `tree` is its source, parsed."""
 
     kind: Kind
     path: str
@@ -49,15 +51,19 @@ class Secret:
 
 @dataclass(frozen=True)
 class Secrets:
-    """`stubs` is what every student gets: the references without their solutions."""
+    """What students get themselves: `stubs`, the references without their solutions, and `questions`, prompts and rubrics."""
 
     files: tuple[Secret, ...]
     stubs: tuple[str, ...]
+    answers: tuple[ModelAnswer, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def read_secrets(repository: Path) -> Secrets:
     """Raises ReleaseError when there is nothing to compare with: a guard that knows no secret would let all of them pass."""
-    files = tuple(secret for kind in Kind for secret in _of_kind(repository, kind))
+    model = read_model_answers(repository)
+    drawn = [Secret(Kind.ANSWER, answer.path, code, ast.parse(code)) for answer in model.answers for code in answer.code]
+    files = (*(secret for kind in _WHERE for secret in _of_kind(repository, kind)), *drawn)
     for kind in _MUST_EXIST:
         if not any(secret.kind is kind for secret in files):
             raise ReleaseError(f"{repository / _WHERE[kind]} holds nothing, so that leaks cannot be seen; run from the course's own repository")
@@ -68,7 +74,7 @@ def read_secrets(repository: Path) -> Secrets:
                 stubs.append(stub_source(secret.text))
             except MarkerError as error:
                 raise ReleaseError(f"{secret.path}, {error}") from None
-    return Secrets(files, tuple(stubs))
+    return Secrets(files, tuple(stubs), model.answers, model.public)
 
 
 def _of_kind(repository: Path, kind: Kind) -> Iterator[Secret]:
