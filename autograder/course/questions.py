@@ -19,7 +19,7 @@ from pathlib import Path
 
 from autograder.course.table import CourseError
 
-_HEADING = re.compile(r"^## (?P<id>[a-z][a-z0-9-]*) · (?P<kind>text|figure) · (?P<points>[0-9.]+) points?$")
+_HEADING = re.compile(r"^## (?P<id>[a-z][a-z0-9-]*) · (?P<kind>text|figure) · (?P<points>[0-9]+(?:\.[0-9]+)?) points?$")
 _PARTS = re.compile(r"^### (Rubric|Answer)$", re.MULTILINE)
 
 
@@ -57,6 +57,10 @@ def load_questions(repository: Path, name: str) -> tuple[Question, ...]:
     except UnicodeDecodeError as error:
         raise CourseError(f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     starts = [match.start() for match in re.finditer(r"^## ", text, re.MULTILINE)]
+    if text[: min(starts, default=len(text))].strip():
+        raise CourseError(
+            f'{path.name}: the first line must be a question\'s heading like "## pattern · figure · 2 points"; what stands above it belongs to none'
+        )
     ends = [*starts[1:], len(text)]
     found = []
     for start, end in zip(starts, ends, strict=True):
@@ -73,8 +77,9 @@ def _question(text: str, where: str) -> Question:
     match = _HEADING.match(heading.strip())
     if match is None:
         raise CourseError(f'{where}: {heading!r} is not a question\'s heading; expected one like "## pattern · figure · 2 points"')
-    prompt, *rest = _PARTS.split(body)
-    parts = dict(zip(rest[::2], (part.strip() for part in rest[1::2]), strict=True))
-    if not prompt.strip() or not parts.get("Rubric") or not parts.get("Answer"):
-        raise CourseError(f'{where}: expected what is asked, then "### Rubric", then "### Answer", none of them empty')
-    return Question(match["id"], match["kind"], float(match["points"]), prompt.strip(), parts["Rubric"], parts["Answer"])
+    if float(match["points"]) == 0:
+        raise CourseError(f"{where}: a question worth 0 points; expected more than 0")
+    prompt, *rest = (part.strip() for part in _PARTS.split(body))
+    if rest[::2] != ["Rubric", "Answer"] or not all((prompt, *rest)):
+        raise CourseError(f'{where}: expected what is asked, then "### Rubric", then "### Answer", each once and none of them empty')
+    return Question(match["id"], match["kind"], float(match["points"]), prompt, rest[1], rest[3])
