@@ -14,6 +14,7 @@ from pathlib import Path
 from autograder.authoring.assignments import Assignment, read_assignments
 from autograder.authoring.notebooks import notebook_source
 from autograder.authoring.stubs import MarkerError, stub_source
+from autograder.course.questions import load_questions
 
 
 class GenerateError(ValueError):
@@ -29,7 +30,8 @@ def generate(repository: Path) -> dict[Path, str]:
         folder = Path("assignments", assignment.folder)
         try:
             files[folder / f"{assignment.name}.py"] = stub_source(reference)
-            files[folder / f"{assignment.name}.ipynb"] = notebook_source(assignment.name, reference, handout)
+            questions = load_questions(repository, assignment.name)
+            files[folder / f"{assignment.name}.ipynb"] = notebook_source(assignment.name, reference, handout, questions, assignment.folder)
         except MarkerError as error:
             raise GenerateError(f"{_relative(assignment, repository)}, {error}") from None
     return files
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Run `python -m autograder.authoring.generate`; stubs and notebooks are never edited by hand.")
         return 1
     if not paths:
-        print("Stubs and notebooks are in step with the reference solutions and handouts.")
+        print("Stubs and notebooks are in step with the reference solutions, handouts and questions.")
     return 0
 
 

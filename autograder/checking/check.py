@@ -6,14 +6,17 @@ python -m autograder.checking.check attention     # or 01_attention, 01, a path,
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
-from autograder.checking.check_find import CannotCheckError, Target, find_assignments, find_targets
+from autograder.checking.check_find import PUBLIC_TESTS, CannotCheckError, Target, find_assignments, find_targets
 
 try:
     from autograder.checking.check_results import Checked, Outcome
@@ -26,6 +29,8 @@ except ModuleNotFoundError as error:
     sys.exit(2)
 
 PASSED, FAILED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
+
+_VALIDATE_WIDTH = 82  # `nbgrader validate` cuts longer lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,27 +59,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check_notebook(name: str, namespace: dict[str, Any]) -> None:
-    """Run the public tests of an assignment on what a notebook has defined; `namespace` is its `globals()`."""
+    """Run the public tests of an assignment on what a notebook has defined; `namespace` is its `globals()`.
+
+    Nothing is raised: the cells after this one are to run. `nbgrader validate` reports a cell that wrote to stderr.
+    """
+    out = io.StringIO() if os.environ.get("NBGRADER_VALIDATING") else sys.stdout
+    code = _check_namespace(name, namespace, out)
+    if isinstance(out, io.StringIO):
+        lines = (textwrap.fill(line, _VALIDATE_WIDTH, subsequent_indent="  ") for line in out.getvalue().splitlines())
+        _print(lines, sys.stdout if code == PASSED else sys.stderr)
+
+
+def _check_namespace(name: str, namespace: dict[str, Any], out: TextIO) -> int:
     try:
-        target = next((found for found in _assignments_near() if name in (found.name, found.folder)), None)
+        target = _target_near(name)
     except CannotCheckError as error:
-        print(f"Cannot check: {error}")
-        return
-    if target is None:
-        print(f"Cannot check: there is no assignment {name!r} here.")
-        return
+        _print([f"Nothing was checked: {error}"], out)
+        return COULD_NOT_RUN
     module = ModuleType(target.name)
     module.__dict__.update({key: value for key, value in namespace.items() if not key.startswith("__")})
-    print(f"{target.folder}: what this notebook has defined\n")
-    checked = run_public_tests(target.tests, module, namespace, name=target.name, tell=lambda test: _print(test_lines(test), sys.stdout))
-    _report(checked, sys.stdout, debug=None)
+    _print([f"{target.folder}: what this notebook has defined", ""], out)
+    checked = run_public_tests(target.tests, module, namespace, name=target.name, tell=lambda test: _print(test_lines(test), out))
+    return _report(checked, out, debug=None)
+
+
+def _target_near(name: str) -> Target:
+    """The assignment that a notebook belongs to: in its own folder, as nbgrader hands it out, or in the course's."""
+    here = Path.cwd()
+    if (here / PUBLIC_TESTS).is_file() and (here / f"{name}.ipynb").is_file():
+        return Target(here.name, name, here / PUBLIC_TESTS, here / f"{name}.py")
+    found = next((found for found in _assignments_near() if name in (found.name, found.folder)), None)
+    if found is None:
+        raise CannotCheckError(f"there is no assignment {name!r} here.")
+    return found
 
 
 def _assignments_near() -> Sequence[Target]:
-    try:
-        return find_assignments(Path.cwd())
-    except CannotCheckError:
-        return find_assignments(Path(__file__).resolve().parents[2])
+    for start in (Path.cwd(), Path(__file__).resolve().parents[2]):
+        with contextlib.suppress(CannotCheckError):
+            return find_assignments(start)
+    raise CannotCheckError(
+        f"the public tests are not here. They are the file {PUBLIC_TESTS} in the assignment's folder: open the notebook where it lies in the "
+        "course's folder, or copy that file beside it. The notebook can be handed in all the same."
+    )
 
 
 def _check(target: Target, out: TextIO, select: str | None, stop_at_first: bool) -> int:

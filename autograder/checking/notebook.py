@@ -32,7 +32,7 @@ def solution_source(text: str) -> str:
     if not isinstance(cells, list):
         raise NotebookError("is not a notebook of format 4: it has no list of cells; save it with a current Jupyter.")
     code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
-    marked = [cell for cell in code if isinstance(_metadata(cell).get("nbgrader"), dict)]
+    marked = [cell for cell in code if isinstance(mark := _metadata(cell).get("nbgrader"), dict) and not mark.get("grade")]
     taken = marked or [cell for cell in code if _PRACTICE not in _tags(cell) and _only_defines(_source(cell))]
     parts = [_source(cell) for cell in taken]
     if not any(part.strip() for part in parts):
