@@ -128,7 +128,9 @@ def _show(
     for name, path in shown:
         console.print(f"{name + ':':14}{path}", markup=False, highlight=False, soft_wrap=True)
     if published.gradebook:
-        console.print(f"{'gradebook:':14}{_without_password(published.gradebook)}", markup=False, highlight=False, soft_wrap=True)
+        from autograder.gradebook.address import without_password
+
+        console.print(f"{'gradebook:':14}{without_password(published.gradebook)}", markup=False, highlight=False, soft_wrap=True)
     for text in (*counts.failures, *published.problems):
         console.print(f"error: {text}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
@@ -141,12 +143,6 @@ def _show_isolation(console: Console, options: GradeOptions, counts: Counts) -> 
     missing = sorted({name for report in counts.graded for name in report.sandbox.missing})
     if missing and options.sandbox == "best":
         console.print(f"Isolation that this machine could not give: {', '.join(missing)}. `autograder doctor` says how to get it.", style="yellow")
-
-
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).render_as_string(hide_password=True)
 
 
 def republish(course_path: Path, results: Path, gradebook: str | None, roster: Path | None, console: Console) -> int:

@@ -16,11 +16,14 @@ from autograder.course.late import late_penalty, parse_time
 from autograder.course.questions import Question
 from autograder.course.roster import Roster, Student
 from autograder.gradebook.by_hand import HandGraded, write_answers
-from autograder.gradebook.database import nbgrader_api, open_gradebook
+from autograder.gradebook.database import begin_writing, nbgrader_api, open_gradebook
 from autograder.nbgrader_course.inert import inert_markdown
 from autograder.nbgrader_course.notebooks import WHOLE
 from autograder.reports.model import Report, Status, TestResult
+from autograder.reports.text import one_line
 from autograder.results.standings import Standing, standing
+
+COLUMN_WIDTH = 128  # letters of an id or a name, in nbgrader's tables
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ def write_gradebook(
     written = 0
     standings = _presentable(standings, warnings)
     with open_gradebook(url, course.id) as gradebook:
-        _write_students(gradebook.db, standings, roster)
-        for assignment in course.assignments:
+        for position, assignment in enumerate(course.assignments):
+            begin_writing(gradebook.db)
+            if position == 0:
+                _write_students(gradebook.db, standings, roster)
             of_assignment = [entry for entry in standings if entry.report.assignment == assignment.folder]
             notebook = _write_structure(gradebook.db, course, assignment, of_assignment, by_hand, warnings)
             if notebook is not None:
@@ -70,13 +75,14 @@ def comment_text(test: TestResult) -> str | None:
 
 
 def presentable(student: str) -> bool:
-    """Whether nbgrader's pages can show a student's id, which they do not escape."""
-    return not set(student) & set('<>"')
+    """Whether nbgrader can keep a student's id, and its pages can show it, which do not escape it."""
+    return not set(student) & set('<>"') and len(student_key(student)) <= COLUMN_WIDTH
 
 
 def _presentable(standings: Sequence[Standing], warnings: list[str]) -> list[Standing]:
     strange = sorted({entry.report.student for entry in standings if not presentable(entry.report.student)})
-    warnings += [f'{name!r} is not in the gradebook: rename the folder without <, > and ", then grade again' for name in strange]
+    advice = f'rename the folder (no <, > and ", at most {COLUMN_WIDTH} letters) and grade again'
+    warnings += [f"{name!r} is not in the gradebook: {advice}" for name in strange]
     return [entry for entry in standings if presentable(entry.report.student)]
 
 
@@ -92,7 +98,8 @@ def _write_students(db: Any, standings: Iterable[Standing], roster: Roster | Non
             db.add(row)
         for column in ("first_name", "last_name", "email"):
             if value := getattr(student, column):  # an empty cell of the roster does not erase what was entered by hand
-                setattr(row, column, value.replace("<", "‹").replace(">", "›"))  # nbgrader's pages do not escape names
+                # nbgrader's pages do not escape names, and PostgreSQL takes neither a NUL nor what is too long.
+                setattr(row, column, one_line(value, COLUMN_WIDTH).replace("<", "‹").replace(">", "›"))
 
 
 def _write_structure(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import Database, Server, postgresql, postgresql_programs
 
 from autograder.gradebook.database import open_gradebook
 from autograder.reports.model import Isolation, Outcome, Report, Status, TestResult
@@ -56,13 +57,37 @@ def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path, empty_gradebook: Path) -> Path:
+def file(tmp_path: Path, empty_gradebook: Path) -> Path:
+    """An empty gradebook of SQLite's."""
     return Path(shutil.copy(empty_gradebook, tmp_path / "gradebook.db"))
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A real PostgreSQL server, in which the database `empty` is an empty gradebook."""
+    programs = postgresql_programs()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL on this machine: apt-get install postgresql")
+    with postgresql(programs) as server:
+        server.administer("CREATE DATABASE empty")
+        with open_gradebook(server.url("empty"), "demo"):
+            pass
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty gradebook: every test that takes one runs on both."""
+    if request.param == "sqlite":
+        yield Database(f"sqlite:///{request.getfixturevalue('file')}")
+        return
+    with request.getfixturevalue("server").database("TEMPLATE empty") as made:
+        yield made
+
+
 @pytest.fixture
-def gradebook(database: Path) -> Iterator[Any]:
+def gradebook(database: Database) -> Iterator[Any]:
     from nbgrader.api import Gradebook
 
-    with Gradebook(f"sqlite:///{database}", "demo") as gradebook:
+    with Gradebook(database.url, "demo") as gradebook:
         yield gradebook

@@ -6,10 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from databases import Database
 
 pytest.importorskip("nbgrader")
 
@@ -27,20 +29,15 @@ FIND = ("attention", "01_attention")
 
 
 @pytest.fixture
-def write(database: Path):
+def write(database: Database):
     def write(*reports: Report, roster: Roster | None = None):
-        return write_gradebook(f"sqlite:///{database}", COURSE, standings(reports, COURSE, roster), roster)
+        return write_gradebook(database.url, COURSE, standings(reports, COURSE, roster), roster)
 
     return write
 
 
 def _with_tests(make_report, *tests: TestResult, **changes: object) -> Report:
     return make_report(tests=tests, score=sum(test.points for test in tests), max_score=sum(test.max_points for test in tests), **changes)
-
-
-def _dump(database: Path) -> list[str]:
-    with sqlite3.connect(database) as connection:
-        return list(connection.iterdump())
 
 
 def test_nbgrader_reads_scores_points_penalty_and_names(write, gradebook, make_report) -> None:
@@ -61,9 +58,9 @@ def test_nbgrader_reads_scores_points_penalty_and_names(write, gradebook, make_r
 
 def test_a_second_write_changes_nothing(write, database, make_report) -> None:
     write(make_report(), make_report(student="ben", submitted_at=LATE))
-    before = _dump(database)
+    before = database.dump()
     write(make_report(), make_report(student="ben", submitted_at=LATE))
-    assert _dump(database) == before
+    assert database.dump() == before
 
 
 def test_comments_say_what_went_wrong(write, gradebook, make_report) -> None:
@@ -115,7 +112,7 @@ def test_an_extension_granted_in_the_gradebook_is_kept_and_counts(write, gradebo
     submission = gradebook.find_submission("01_attention", "ann")
     gradebook.db.expire_all()
     assert (submission.extension, submission.late_submission_penalty, submission.total_seconds_late) == (timedelta(days=3), 0.0, 0)
-    assert read_extensions(f"sqlite:///{database}", COURSE) == {("01_attention", "ann"): timedelta(days=3)}
+    assert read_extensions(database.url, COURSE) == {("01_attention", "ann"): timedelta(days=3)}
 
 
 def test_an_extension_of_the_roster_is_shown(write, gradebook, make_report) -> None:
@@ -179,15 +176,16 @@ def test_a_class_is_written_in_few_transactions(write, database, make_report, mo
     monkeypatch.setattr(Session, "commit", lambda self: (commits.append(self), commit(self))[1])
     write(*(make_report(student=f"s{number}") for number in range(36)))
     assert len(commits) <= 3
-    with sqlite3.connect(database) as connection:
-        assert connection.execute("SELECT count(*) FROM grade WHERE needs_manual_grade = 0").fetchone() == (72,)
+    assert database.execute("SELECT count(*) FROM grade WHERE NOT needs_manual_grade") == [(72,)]
 
 
 def test_nbgrader_export_works_on_it(write, database, tmp_path: Path, make_report) -> None:
     write(make_report(submitted_at=LATE), make_report(student="ben"))
     program = Path(sys.executable).parent / "nbgrader"
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "JUPYTER_CONFIG_DIR": str(tmp_path), "IPYTHONDIR": str(tmp_path)}
-    subprocess.run([program, "export", "--to", "out.csv"], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [program, "export", "--to", "out.csv", f"--db={database.url}"], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300
+    )
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert len(lines) == 3
     assert "01_attention,2026-10-05 23:59:00,2026-10-07 00:00:00,ann,,,,12.0,4.0,8.0,20.0" in lines
@@ -201,36 +199,33 @@ def test_a_new_database_needs_no_activated_environment(tmp_path: Path, monkeypat
     assert version
 
 
-def test_tables_that_an_interrupted_start_left_without_a_version_get_one(database: Path, write, make_report) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("DROP TABLE alembic_version")
+def test_tables_that_an_interrupted_start_left_without_a_version_get_one(database: Database, write, make_report) -> None:
+    database.execute("DROP TABLE alembic_version")
     write(make_report())
-    with sqlite3.connect(database) as connection:
-        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+    assert database.execute("SELECT count(*) FROM alembic_version") == [(1,)]
 
 
-def test_the_database_of_another_version_is_refused(database: Path, write, make_report) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'old'")
-    before = database.read_bytes()
+def test_the_database_of_another_version_is_refused(database: Database, write, make_report) -> None:
+    database.execute("UPDATE alembic_version SET version_num = 'old'")
+    before = database.dump()
     with pytest.raises(GradebookError, match=r"another version of nbgrader \(old.*nbgrader db upgrade"):
         write(make_report())
-    assert database.read_bytes() == before
+    assert database.dump() == before
 
 
-def test_a_locked_database_is_named_and_untouched(database: Path, make_report) -> None:
-    before = database.read_bytes()
-    other = sqlite3.connect(database, isolation_level=None)
+def test_a_locked_database_is_named_and_untouched(file: Path, make_report) -> None:
+    before = file.read_bytes()
+    other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(GradebookError, match=r"gradebook\.db.*locked.*another program holds it"):
-        write_gradebook(f"sqlite:///{database}?timeout=0.05", COURSE, standings([make_report()], COURSE))
+        write_gradebook(f"sqlite:///{file}?timeout=0.05", COURSE, standings([make_report()], COURSE))
     other.close()
-    assert database.read_bytes() == before
+    assert file.read_bytes() == before
 
 
-def test_a_failure_in_between_keeps_nothing_of_the_assignment(database: Path, write, make_report, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_in_between_keeps_nothing_of_the_assignment(database: Database, write, make_report, monkeypatch: pytest.MonkeyPatch) -> None:
     write(make_report())
-    before = _dump(database)
+    before = database.dump()
 
     def fail(*_: object) -> None:
         raise RuntimeError("stopped")
@@ -238,7 +233,28 @@ def test_a_failure_in_between_keeps_nothing_of_the_assignment(database: Path, wr
     monkeypatch.setattr("autograder.gradebook.write._write_submission", fail)
     with pytest.raises(RuntimeError):
         write(make_report(student="ben"))
-    assert _dump(database) == before
+    assert database.dump() == before
+
+
+def test_two_runs_at_once_wait_for_each_other(database: Database, make_report) -> None:
+    def write(number: int) -> int:
+        found = standings([make_report(student=f"s{student}", score=float(number)) for student in range(20)], COURSE)
+        return write_gradebook(database.url, COURSE, found).submissions
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(write, range(4))) == [20] * 4
+    assert database.execute("SELECT count(*), count(DISTINCT student_id) FROM submitted_assignment") == [(20, 20)]
+    assert database.execute("SELECT count(*) FROM grade") == [(40,)]
+
+
+def test_what_a_column_cannot_hold_does_not_stop_the_class(write, gradebook, make_report) -> None:
+    roster = Roster((Student("ann", "A\0nn", "Lee" * 50),))
+    update = write(make_report(), make_report(student="b" * 129), make_report(student="c" * 128, message="a\0b\ud800"), roster=roster)
+    assert {student.id for student in gradebook.students} == {"ann", "c" * 128}
+    assert gradebook.find_student("ann").first_name == "Ann"
+    assert len(gradebook.find_student("ann").last_name) <= 128
+    assert gradebook.find_comment("submission", *FIND, "c" * 128).comment == "ab\ufffd"
+    assert [text.split(" is not in the gradebook: rename the folder")[0] for text in update.warnings] == [repr("b" * 129)]
 
 
 def test_what_is_no_gradebook_is_refused_and_left_as_it_was(tmp_path: Path, make_report) -> None:
@@ -263,12 +279,12 @@ def test_what_is_no_gradebook_is_refused_and_left_as_it_was(tmp_path: Path, make
     assert set(tmp_path.iterdir()) == set(before)
 
 
-def test_a_read_only_gradebook_is_named(database: Path, make_report) -> None:
-    with pytest.raises(GradebookError, match=r"readonly.*make the file and its folder writable"):
-        write_gradebook(f"sqlite:///file:{database}?mode=ro&uri=true", COURSE, standings([make_report()], COURSE))
+def test_a_read_only_gradebook_is_named(file: Path, make_report) -> None:
+    with pytest.raises(GradebookError, match=r"readonly.*make it writable: the file and its folder"):
+        write_gradebook(f"sqlite:///file:{file}?mode=ro&uri=true", COURSE, standings([make_report()], COURSE))
 
 
-def test_without_nbgrader_the_message_says_what_to_install(database: Path, write, make_report, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nbgrader_the_message_says_what_to_install(database: Database, write, make_report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nbgrader.api", None)
     with pytest.raises(GradebookError, match=r"pip install -e '\.\[gradebook\]'"):
         write(make_report())
