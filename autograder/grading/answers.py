@@ -90,7 +90,7 @@ def _bytes_of(value: Any) -> int:
         return value.untyped_storage().nbytes()
     if isinstance(value, tuple):
         return sum(64 + _bytes_of(item) for item in value)
-    return len(value) if isinstance(value, str) else 8
+    return len(value) if isinstance(value, str) else value.bit_length() // 8 + 8 if isinstance(value, int) else 8
 
 
 def same(one: Any, other: Any) -> bool:

@@ -24,7 +24,7 @@ from autograder.checking.measurement import Cost
 from autograder.checking.submission import Observer
 from autograder.grading.errors import SubmissionError, WorkerLostError
 from autograder.grading.worker_link import METHOD, WorkerLink, short_name
-from autograder.wire.codec import Encoder, WireError
+from autograder.wire.codec import MAX_EMPTY_NUMEL, Encoder, WireError
 
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -305,8 +305,10 @@ class RemoteHandle:
         for entry in raw if isinstance(raw, list) and len(raw) <= _MAX_PARAMETERS else [None]:
             if not isinstance(entry, list) or len(entry) != 4 or not isinstance(entry[0], str) or not isinstance(entry[1], list):
                 raise WireError("a module's parameters are malformed")
-            if entry[2] not in _DTYPES or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
+            if entry[2] not in _DTYPES or len(entry[1]) > 16 or not all(type(size) is int and 0 <= size < 2**31 for size in entry[1]):
                 raise WireError("a module's parameters are malformed")
+            if 0 in entry[1] and math.prod(size or 1 for size in entry[1]) > MAX_EMPTY_NUMEL:
+                raise WireError("a module's parameters have absurd shapes")
             dtype = _DTYPES[entry[2]]
             specs.append((self._submission._entry_name(entry[0]), tuple(entry[1]), dtype, entry[3] is True and dtype.is_floating_point))
         if sum(math.prod(shape) * dtype.itemsize for _, shape, dtype, _ in specs) > self._submission._link.limits.memory_bytes:

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from autograder.checking.measurement import Cost
 from autograder.course.course import Limits
 from autograder.grading.errors import WorkerLostError, submission_error
+from autograder.grading.findings import checked_findings
 from autograder.hidden_tests.rules import Rules
 from autograder.sandbox.zygote import WorkerUsage, Zygote
 from autograder.wire.codec import Decoder, Encoder, WireError, decode_tensors
@@ -24,7 +25,9 @@ from autograder.worker.limits import WorkerLimits
 METHOD = object()  # what "get" answers for something that is to be called
 _MAX_WORKERS = 12  # fresh ones for a submission whose worker keeps dying
 _MAX_COST = 10**9  # of what one call is said to have cost: a larger number is a lie, and could spell something
+_MAX_OPERATIONS, _MAX_OPERATION_NAME = 1_000, 100
 _COLLECT_AFTER_BYTES = 2**28
+_TOO_LARGE = "What came back is too large to be looked at: check its shape."
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,8 @@ class WorkerLink:
         )
         if "error" in reply:
             raise WorkerLostError(f"{self.source.filename} cannot be parsed: it is nested too deeply or too large.")
-        findings = reply["value"]
-        return findings if isinstance(findings, dict) else {}
+        with self._checked():
+            return checked_findings(reply.get("value"))
 
     def load(self) -> None:
         """Run the module. Raises SubmissionError or WorkerLostError."""
@@ -153,9 +156,11 @@ class WorkerLink:
             return Answer(decoder.decode(value.get("value")), tensors, encoder.tensors, graph, changed)
 
     @contextlib.contextmanager
-    def _checked(self) -> Any:
+    def _checked(self) -> Generator[None]:
         try:
             yield
+        except MemoryError:
+            raise self._lose(_TOO_LARGE) from None
         except (WireError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             text = str(error) if isinstance(error, WireError) else "an answer is malformed"
             raise self._lose(f"The answer could not be read: {text}.") from None
@@ -181,6 +186,8 @@ class WorkerLink:
             raise self._lose(None) from None
         except WireError as error:
             raise self._lose(f"The answer could not be read: {error}.") from None
+        except MemoryError:
+            raise self._lose(_TOO_LARGE) from None
         self._received_bytes += len(data)
         if self._received_bytes > _COLLECT_AFTER_BYTES:
             # Failed tests leave cycles of errors and frames that hold answers; Python counts objects, not their bytes.
@@ -241,7 +248,12 @@ class WorkerLink:
         numbers, operations = raw[:3], raw[3]
         if all(type(number) is int and number >= 0 for number in numbers) and isinstance(operations, dict):
             cost = Cost(*(min(number, _MAX_COST) for number in numbers))
-            cost.operations.update({name: min(count, _MAX_COST) for name, count in operations.items() if type(count) is int and count >= 0})
+            room = _MAX_OPERATIONS - len(self.cost.operations)
+            for name, count in operations.items():
+                if type(count) is int and count >= 0 and len(name) <= _MAX_OPERATION_NAME:
+                    room -= name not in self.cost.operations
+                    if room >= 0 or name in self.cost.operations:
+                        cost.operations[name] = min(count, _MAX_COST)
             self.cost.add(cost)
 
     def _note_forbidden(self, raw: Any) -> None:
