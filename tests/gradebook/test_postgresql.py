@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from databases import PASSWORD, Database, Server
 
 pytest.importorskip("nbgrader")
 
+from tiny_class import InlineExecutor, TinyClass
+
+from autograder.cli import main
 from autograder.course.course import Assignment, Course, LatePolicy, Limits
 from autograder.gradebook.address import read_address, without_password
 from autograder.gradebook.database import GradebookError, open_gradebook
@@ -100,3 +105,29 @@ def test_a_driver_that_is_not_installed_is_named(database: Database, monkeypatch
     assert "needs a driver that is not installed" in _refusal(database.url)
     assert "pip install -e '.[gradebook]'" in _refusal(database.url)
     assert "postgresql+psycopg://" in _refusal(database.url.replace("postgresql:", "postgresql+psycopg2:"))
+
+
+def test_a_class_is_graded_into_it_and_shown_to_formgrader(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    from nbgrader.apps.api import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
+
+    tiny = TinyClass.make(tmp_path)
+    shutil.rmtree(tiny.submissions / "ann")  # Bob's file does not parse, Cem handed in nothing: what needs no worker
+    monkeypatch.setattr("autograder.commands.grade.local_executor", lambda _jobs: InlineExecutor())
+    monkeypatch.setattr("autograder.commands.publish.write_class_report", lambda folder, *_rest: folder / "class_report.html")
+    monkeypatch.setenv("AUTOGRADER_SECRET", "a secret of the tests")
+    monkeypatch.setenv("COLUMNS", "200")
+    with server.database("OWNER guarded") as made:
+        url = made.url.replace("course@", f"guarded:{PASSWORD}@")
+        arguments = ["--course", str(tiny.folder / "course.toml"), "--results", str(tiny.results), "--gradebook", url]
+        assert tiny.grade("--assignment", "attention", gradebook=url) == 0
+        assert main(["formgrader", str(tiny.submissions), *arguments, "--prepare-only"]) == 0
+        said = "".join(capfd.readouterr())
+        assert "gradebook:    postgresql://guarded:***@/" in said
+        assert PASSWORD not in said
+        # What formgrader's pages ask.
+        api = NbGraderAPI(CourseDirectory(root=str(tmp_path / "nbgrader_course"), db_url=url, course_id="tiny"))
+        assert {row["student"]: (row["autograded"], row["score"]) for row in api.get_submissions("01_attention")} == {"bob": (True, 0.0)}
+        [notebook] = api.get_notebook_submissions("01_attention", "attention")
+        assert (notebook["student"], notebook["needs_manual_grade"]) == ("bob", False)
+        assert {row["id"] for row in api.get_students()} == {"bob", "cem"}
