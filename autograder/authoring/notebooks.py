@@ -54,6 +54,7 @@ else:
 _DRAWING_CODE = """try:
 {code}
 except NotImplementedError as error:
+    plt.close("all")
     print(f"Nothing to draw yet ({{error}}).")
 except ModuleNotFoundError as missing:
     print(f"Nothing is drawn: Python finds no {{missing.name}} here; `pip install {{missing.name}}` brings it.")"""
