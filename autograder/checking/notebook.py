@@ -1,85 +1,130 @@
-"""The solution inside a submitted notebook: its cells' code, put together without running anything."""
+"""The solution inside a submitted notebook: its cells' code, put together without running anything.
+
+The grader and the students' own tools read a notebook by this one way; docs/instructor.md says what becomes of what.
+"""
 
 from __future__ import annotations
 
 import ast
-import json
 import re
-import warnings
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
-_MAGIC = re.compile(r"^\s*[%!?]|^\s*[A-Za-z_][\w.]*\?{1,2}\s*$")
-_CELL_MAGIC = re.compile(r"\s*%%(\w*).*")
-_RUNS_PYTHON = frozenset(["time", "timeit", "capture", "prun"])  # cell magics whose cell is Python all the same
-_PRACTICE = "practice"
+from autograder.checking.notebook_assemble import Piece, assemble
+from autograder.checking.notebook_commands import parsed
+from autograder.checking.notebook_json import Cells, NoJSONError, NotebookError, load_cells
+from autograder.checking.notebook_select import Role, Selector, role_of
+from autograder.checking.notebook_statements import Kind, ReadCell, read_cell
+from autograder.checking.notebook_words import Labels, Remarks
+
+__all__ = ["NotebookError", "NotebookSolution", "read_notebook", "solution_source", "top_level_names"]
+
+_FUTURE = re.compile(r"^[ \t]*from[ \t]+__future__[ \t]+import\b.*\bannotations\b", re.MULTILINE)
+_CHECKED = re.compile(r"""\bcheck_notebook\(\s*["']([A-Za-z_]\w{0,39})["']""", re.ASCII)
+_LONGEST_FILE = 1_000_000  # characters, of a Python file in a notebook's place
 
 
-class NotebookError(Exception):
-    """A notebook that holds no solution that can be read. `str()` completes "attention.ipynb …"."""
+@dataclass(frozen=True)
+class NotebookSolution:
+    """`notes` say in a sentence each what was not taken as it stands; they are for the student and safe to show."""
+
+    source: str
+    notes: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    labels: Labels = field(default_factory=Labels)
+
+    def place(self, line: int) -> str:
+        """Where a line of `source` stands in the notebook, "line 3 of cell padding_mask"; "" when in no cell."""
+        position = bisect_right([piece.line for piece in self.pieces], line) - 1
+        if position < 0:
+            return ""
+        piece = self.pieces[position]
+        return f"line {line - piece.line + piece.cell_line} of {self.labels.of(piece.cell)}"
 
 
 def solution_source(text: str) -> str:
-    """Code of the solution cells in their order.
+    """Code of the solution cells in their order. Raises NotebookError."""
+    return read_notebook(text).source
 
-    Cells that nbgrader's metadata marks as the course's own are taken, or, when an editor lost all metadata, every code cell
-    that only imports and defines. Practice cells are left out; magics and shell lines are dropped.
+
+def top_level_names(stub: str) -> frozenset[str]:
+    """The functions, classes and constants at the top of a file."""
+    tree = parsed(stub)
+    names: set[str] = set()
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return frozenset(names)
+
+
+def read_notebook(text: str, name: str = "", stub: str = "", wanted: Collection[str] = ()) -> NotebookSolution:
+    """The solution that a notebook's text holds. Raises NotebookError and nothing else.
+
+    name: the assignment's, "attention". wanted: what it asks for, beside all that its `stub` has at the top; with neither, all that
+    the course's cells define is taken.
     """
     try:
-        notebook = json.loads(text)
-    except (ValueError, RecursionError):
-        raise NotebookError("is not a notebook: it does not hold JSON.") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list):
-        raise NotebookError("is not a notebook of format 4: it has no list of cells; save it with a current Jupyter.")
-    code = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
-    marked = [cell for cell in code if isinstance(mark := _metadata(cell).get("nbgrader"), dict) and not mark.get("grade")]
-    taken = marked or [cell for cell in code if _PRACTICE not in _tags(cell) and _only_defines(_source(cell))]
-    parts = [_source(cell) for cell in taken]
-    if not any(part.strip() for part in parts):
-        raise NotebookError("holds no solution cell; the cells of the course's notebook must stay in it.")
-    source = "\n\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
-    if "\0" in source or any("\ud800" <= character <= "\udfff" for character in source):
-        raise NotebookError("holds a character that no Python file can hold (NUL, or half of a surrogate pair); write its cell again.")
-    return source
+        loaded = load_cells(text)
+    except NoJSONError:
+        tree = parsed(text) if len(text) <= _LONGEST_FILE else None
+        if tree is None or not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body):
+            raise
+        return NotebookSolution(text, ("The file is called a notebook and is plain Python; it was read as Python.",))
+    return _Reader(loaded, name, stub, frozenset(wanted) | top_level_names(stub)).read()
 
 
-def _metadata(cell: dict[str, Any]) -> dict[str, Any]:
-    metadata = cell.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
+class _Reader:
+    def __init__(self, loaded: Cells, name: str, stub: str, wanted: frozenset[str]) -> None:
+        self.loaded, self.name, self.stub, self.wanted = loaded, name, stub, wanted
+        future = any(cell.kind == "code" and _FUTURE.search(cell.source) for cell in loaded.cells)
+        self.cells = [
+            (read_cell(cell, future=future), role) for cell in loaded.cells if (role := role_of(cell)) is not Role.TEXT and cell.source.strip()
+        ]
+        self.cells = [(read, role) for read, role in cells if read.cell.kind == "code" or _defines_something(read)]
+        self.has_metadata = any(role is Role.COURSE for _, role in self.cells)
+        if not self.has_metadata and not self._own_cells_define_what_is_wanted():
+            self.cells = [(read, Role.COURSE if role is Role.OWN else role) for read, role in self.cells]
+        self.selector = Selector(self.cells, wanted)
+
+    def read(self) -> NotebookSolution:
+        found = {name for name in self.wanted if self.selector.providers(name)}
+        if self.wanted and not found:
+            self._refuse_another_assignment()
+        selection = self.selector.select()
+        broken = [read for read, role in self.cells if role is Role.COURSE and read.error_line is not None]
+        whole = [] if any(statement.kind is Kind.DEFINITION for statement in selection.taken) else broken
+        features = self._features()
+        source, pieces = assemble(selection.taken, features, whole)
+        if "\0" in source or any("\ud800" <= character <= "\udfff" for character in source):
+            raise NotebookError("holds a character that no Python file can hold (NUL, or half of a surrogate pair); write its cell again.")
+        if not pieces:
+            language = f" of {self.loaded.language}" if self.loaded.language else ""
+            what = f"is a notebook{language} and not of Python, and holds no" if language else "holds no"
+            raise NotebookError(f"{what} solution cell; the cells of the course's notebook must stay in it.")
+        remarks = Remarks(self.loaded, self.cells, self.selector, selection, self.wanted)
+        notes = remarks.all(self.stub, metadata=self.has_metadata, whole=whole)
+        return NotebookSolution(source, notes, pieces, Labels(self.loaded.cells))
+
+    def _own_cells_define_what_is_wanted(self) -> bool:
+        selector = Selector(self.cells, self.wanted)
+        return any(selector.definitions(name, Role.OWN) for name in self.wanted)
+
+    def _features(self) -> list[str]:
+        """IPython keeps a feature for all cells that follow."""
+        nodes = [
+            statement.node for read, role in self.cells if role is not Role.ANSWER for statement in read.statements if statement.kind is Kind.FUTURE
+        ]
+        return list(dict.fromkeys(entry.name for node in nodes if isinstance(node, ast.ImportFrom) for entry in node.names if entry.asname is None))
+
+    def _refuse_another_assignment(self) -> None:
+        for read, _ in self.cells:
+            checked = _CHECKED.search(read.cell.source)
+            if checked is not None and self.name and checked[1] != self.name:
+                raise NotebookError(f"is the notebook of another assignment ({checked[1]}); hand in the one of {self.name}.")
 
 
-def _tags(cell: dict[str, Any]) -> list[Any]:
-    tags = _metadata(cell).get("tags")
-    return tags if isinstance(tags, list) else []
-
-
-def _source(cell: dict[str, Any]) -> str:
-    source = cell.get("source", "")
-    text = "".join(line for line in source if isinstance(line, str)) if isinstance(source, list) else source
-    if not isinstance(text, str):
-        return ""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    cell_magic = _CELL_MAGIC.match(text)
-    if cell_magic is not None:
-        if cell_magic[1] not in _RUNS_PYTHON:
-            return ""
-        text = text[cell_magic.end() :]
-    if _parsed(text) is not None:
-        return text  # a line may begin with % or ! inside brackets or a text
-    return "\n".join("" if _MAGIC.match(line) else line for line in text.split("\n"))
-
-
-def _only_defines(source: str) -> bool:
-    tree = _parsed(source)
-    if tree is None:
-        return True  # the student meant something by it: the error is reported when it is loaded
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
-    return all(isinstance(statement, kinds) for statement in tree.body)
-
-
-def _parsed(source: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def _defines_something(read: ReadCell) -> bool:
+    return any(statement.kind is Kind.DEFINITION for statement in read.statements)
