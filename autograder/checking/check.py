@@ -19,9 +19,10 @@ from typing import Any, TextIO
 from autograder.checking.check_find import PUBLIC_TESTS, CannotCheckError, Target, find_assignments, find_targets
 
 try:
+    from autograder.checking.check_load import load_target
     from autograder.checking.check_results import Checked, Outcome
-    from autograder.checking.check_run import CannotLoadError, load_solution, run_public_tests
-    from autograder.checking.check_words import problem_lines, summary_lines, test_lines
+    from autograder.checking.check_run import CannotLoadError, run_public_tests
+    from autograder.checking.check_words import problem_lines, reading_lines, summary_lines, test_lines
 except ModuleNotFoundError as error:
     if __name__ != "__main__":
         raise
@@ -112,10 +113,11 @@ def _check(target: Target, out: TextIO, select: str | None, stop_at_first: bool)
         _print([f"error: {_relative(target.solution)} {kind}; your solution belongs there."], out)
         return COULD_NOT_RUN
     try:
-        module = load_solution(target.solution)
+        module, notes = load_target(target)
     except CannotLoadError as error:
         _print(["This file cannot be checked yet:", *problem_lines(error.problem)], out)
         return INTERRUPTED if error.interrupted else COULD_NOT_RUN
+    _print(reading_lines(notes), out)
     checked = run_public_tests(
         target.tests,
         module,
@@ -124,7 +126,7 @@ def _check(target: Target, out: TextIO, select: str | None, stop_at_first: bool)
         stop_at_first=stop_at_first,
         tell=lambda test: _print(test_lines(test, colour), out),
     )
-    in_its_place = target.solution.parent == target.tests.parent
+    in_its_place = target.solution.parent == target.tests.parent and target.solution.suffix == ".py"
     return _report(checked, out, f"pytest {_relative(target.tests.parent)} -k {{name}} --pdb" if in_its_place else None)
 
 

@@ -62,12 +62,10 @@ def _from_path(word: str, assignments: Sequence[Target]) -> Target:
     path = Path(word).absolute()
     if path.is_dir() and (path / PUBLIC_TESTS).is_file():
         return _in_folder(path / PUBLIC_TESTS)
-    if path.suffix == ".ipynb":
-        raise CannotCheckError(f'{word} is a notebook; it is checked by its own cell under "How to check your work".')
     if path.name == PUBLIC_TESTS and path.is_file():
         return _in_folder(path)
     for target in assignments:
-        if path.suffix == ".py" and target.name == path.stem:
+        if path.suffix in (".py", ".ipynb") and target.name == path.stem:
             return Target(target.folder, target.name, target.tests, path)
     if not path.exists():
         raise CannotCheckError(f"{word} does not exist; {_suggestion(path.stem, assignments)}")

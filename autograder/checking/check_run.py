@@ -11,18 +11,20 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 import pytest
 
+from autograder.checking import notebook
 from autograder.checking.assertions import Mismatch
 from autograder.checking.check_results import NOT_IMPLEMENTED, Checked, CheckedTest, Interruption, Outcome, Place, Problem
 from autograder.checking.fixtures import LocalPlugin, required_by
 from autograder.checking.submission import LocalSubmission, load_module
 
+_places: dict[str, Sequence[notebook.Place]] = {}
 _NOT_DEFINED = re.compile(r"\S+\.py does not define (\w+)")
 
 
@@ -35,6 +37,11 @@ class CannotLoadError(Exception):
         super().__init__(reason)
 
 
+def name_places(path: Path, places: Sequence[notebook.Place]) -> None:
+    """From which cells the lines of a file come that was put together from a notebook; they are said in place of its lines."""
+    _places[str(path)] = places
+
+
 def load_solution(path: Path) -> ModuleType:
     """Import the student's file. Raises CannotLoadError for whatever goes wrong, also for Ctrl-C while it runs."""
     try:
@@ -42,8 +49,9 @@ def load_solution(path: Path) -> ModuleType:
     except SyntaxError as error:
         if error.filename is not None and Path(error.filename) != path:
             raise CannotLoadError(f"{Path(error.filename).name}, which {path.name} imports, is not valid Python: {error.msg}.") from None
-        line = f", line {error.lineno}" if error.lineno else ""
-        lines = (Place(f"{path.name}:{error.lineno}", (error.text or "").strip()),) if error.lineno else ()
+        place = notebook.place_of(_places.get(str(path), ()), error.lineno or 0)
+        line = f", {place or f'line {error.lineno}'}" if error.lineno else ""
+        lines = (Place(place or f"{path.name}:{error.lineno}", (error.text or "").strip()),) if error.lineno else ()
         raise CannotLoadError(f"{path.name} is not valid Python{line}: {error.msg}.", lines) from None
     except BaseException as error:
         frames = _frames(error.__traceback__, lambda frame: frame.f_code.co_filename == str(path), path.name)
@@ -244,6 +252,9 @@ def _place(path: str, line: int, qualified_name: str, filename: str | None) -> P
     """`filename` None: a notebook, where lines count from the start of a cell that is known by what it defines."""
     linecache.checkcache(path)
     text = linecache.getline(path, line).strip()
+    in_notebook = notebook.place_of(_places.get(path, ()), line)
+    if in_notebook:
+        return Place(in_notebook, text)
     where = f"{filename}:{line}" if filename is not None else f"line {line} of the cell that defines {qualified_name.partition('.')[0]}"
     return Place(where, text)
 

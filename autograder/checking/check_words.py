@@ -108,3 +108,8 @@ def _capital(text: str) -> str:
     """A sentence begins with a capital unless it begins with a name of Python's, or repeats the stub's own words."""
     first = text.partition(" ")[0]
     return text if not first.isalpha() or text.startswith(NOT_IMPLEMENTED) else text[:1].upper() + text[1:]
+
+
+def reading_lines(notes: Sequence[str]) -> list[str]:
+    """How a notebook was read, before its tests."""
+    return ["How the notebook was read:", *(f"- {note}" for note in notes), ""] if notes else []

@@ -8,21 +8,30 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from autograder.checking.notebook_assemble import Piece, assemble
+from autograder.checking.notebook_assemble import assemble
 from autograder.checking.notebook_commands import parsed
 from autograder.checking.notebook_json import Cells, NoJSONError, NotebookError, load_cells
 from autograder.checking.notebook_select import Role, Selector, role_of
 from autograder.checking.notebook_statements import Kind, ReadCell, read_cell
 from autograder.checking.notebook_words import Labels, Remarks
 
-__all__ = ["NotebookError", "NotebookSolution", "read_notebook", "solution_source", "top_level_names"]
+__all__ = ["NotebookError", "NotebookSolution", "Place", "place_of", "read_notebook", "solution_source", "top_level_names"]
 
 _FUTURE = re.compile(r"^[ \t]*from[ \t]+__future__[ \t]+import\b.*\bannotations\b", re.MULTILINE)
 _CHECKED = re.compile(r"""\bcheck_notebook\(\s*["']([A-Za-z_]\w{0,39})["']""", re.ASCII)
 _LONGEST_FILE = 1_000_000  # characters, of a Python file in a notebook's place
+
+
+@dataclass(frozen=True)
+class Place:
+    """From `line` of the source on, until the next place, stand lines of a cell from `cell_line` on."""
+
+    line: int
+    cell_line: int
+    cell: str
 
 
 @dataclass(frozen=True)
@@ -31,16 +40,16 @@ class NotebookSolution:
 
     source: str
     notes: tuple[str, ...] = ()
-    pieces: tuple[Piece, ...] = ()
-    labels: Labels = field(default_factory=Labels)
+    places: tuple[Place, ...] = ()
 
-    def place(self, line: int) -> str:
-        """Where a line of `source` stands in the notebook, "line 3 of cell padding_mask"; "" when in no cell."""
-        position = bisect_right([piece.line for piece in self.pieces], line) - 1
-        if position < 0:
-            return ""
-        piece = self.pieces[position]
-        return f"line {line - piece.line + piece.cell_line} of {self.labels.of(piece.cell)}"
+
+def place_of(places: Sequence[Place], line: int) -> str:
+    """Where a line of the source stands in the notebook, "line 3 of cell padding_mask"; "" when in no cell."""
+    position = bisect_right([place.line for place in places], line) - 1
+    if position < 0:
+        return ""
+    place = places[position]
+    return f"line {line - place.line + place.cell_line} of {place.cell}"
 
 
 def solution_source(text: str) -> str:
@@ -72,7 +81,8 @@ def read_notebook(text: str, name: str = "", stub: str = "", wanted: Collection[
         tree = parsed(text) if len(text) <= _LONGEST_FILE else None
         if tree is None or not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body):
             raise
-        return NotebookSolution(text, ("The file is called a notebook and is plain Python; it was read as Python.",))
+        source = text.replace("\r\n", "\n").replace("\r", "\n")
+        return NotebookSolution(source, ("The file is called a notebook and is plain Python; it was read as Python.",))
     return _Reader(loaded, name, stub, frozenset(wanted) | top_level_names(stub)).read()
 
 
@@ -80,9 +90,8 @@ class _Reader:
     def __init__(self, loaded: Cells, name: str, stub: str, wanted: frozenset[str]) -> None:
         self.loaded, self.name, self.stub, self.wanted = loaded, name, stub, wanted
         future = any(cell.kind == "code" and _FUTURE.search(cell.source) for cell in loaded.cells)
-        self.cells = [
-            (read_cell(cell, future=future), role) for cell in loaded.cells if (role := role_of(cell)) is not Role.TEXT and cell.source.strip()
-        ]
+        roles = [(cell, role_of(cell)) for cell in loaded.cells if cell.source.strip()]
+        cells = [(read_cell(cell, future=future), role) for cell, role in roles if role is not Role.TEXT]
         self.cells = [(read, role) for read, role in cells if read.cell.kind == "code" or _defines_something(read)]
         self.has_metadata = any(role is Role.COURSE for _, role in self.cells)
         if not self.has_metadata and not self._own_cells_define_what_is_wanted():
@@ -100,13 +109,14 @@ class _Reader:
         source, pieces = assemble(selection.taken, features, whole)
         if "\0" in source or any("\ud800" <= character <= "\udfff" for character in source):
             raise NotebookError("holds a character that no Python file can hold (NUL, or half of a surrogate pair); write its cell again.")
-        if not pieces:
+        if not pieces or (self.loaded.language and not any(statement.kind is Kind.DEFINITION for statement in selection.taken)):
             language = f" of {self.loaded.language}" if self.loaded.language else ""
             what = f"is a notebook{language} and not of Python, and holds no" if language else "holds no"
             raise NotebookError(f"{what} solution cell; the cells of the course's notebook must stay in it.")
         remarks = Remarks(self.loaded, self.cells, self.selector, selection, self.wanted)
         notes = remarks.all(self.stub, metadata=self.has_metadata, whole=whole)
-        return NotebookSolution(source, notes, pieces, Labels(self.loaded.cells))
+        label = Labels(self.loaded.cells).of
+        return NotebookSolution(source, notes, tuple(Place(piece.line, piece.cell_line, label(piece.cell)) for piece in pieces))
 
     def _own_cells_define_what_is_wanted(self) -> bool:
         selector = Selector(self.cells, self.wanted)

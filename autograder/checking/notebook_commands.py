@@ -80,8 +80,10 @@ def _without_prompts(text: str) -> str:
         text = _PROMPT.sub("", text)
     first = text.lstrip("\n")
     indent = first[: len(first) - len(first.lstrip(" \t"))]
+    if not indent:
+        return text
     all_indented = all(line.startswith(indent) for line in text.split("\n") if line.strip())
-    return re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) if indent and all_indented else text
+    return re.sub(rf"^{indent}", "", text, count=0 if all_indented else 1, flags=re.MULTILINE)
 
 
 def _rewritten(text: str, commands: list[Command]) -> str:
@@ -92,7 +94,8 @@ def _rewritten(text: str, commands: list[Command]) -> str:
         if command is not None:
             end = _end_of_command(text, position)
             raw = text[position:end]
-            commands.append(Command(line, _words(command)))
+            if _TIMED.match(raw) is None:
+                commands.append(Command(line, _words(command)))
             parts.append(_replacement(raw, command))
         else:
             end, assigned = _logical_line(text, position)
@@ -144,7 +147,8 @@ def _assigned(text: str, start: int, value: int, line: int, commands: list[Comma
     target = before[:-1].rstrip(" \t=").strip()
     shown = target if _NAMES_SHOWN.fullmatch(target) else ""
     found = _COMMAND.match(magic)
-    commands.append(Command(line + before.count("\n"), _words(found) if found else "a command", "" if timed else shown))
+    if timed is None:
+        commands.append(Command(line + before.count("\n"), _words(found) if found else "a command", shown))
     parts.append(before + magic[timed.end() :] if timed else before.rstrip() + " None" + "\n" * magic.count("\n"))
     return raw
 

@@ -49,7 +49,7 @@ class Remarks:
                 "No cell has the course's metadata, which an editor must have dropped; what the assignment asks for was taken from all code cells."
             )
         notes += self._missing()
-        notes += self._elsewhere()
+        notes += self._elsewhere() if metadata else []
         notes += self._doubled()
         notes += self._ignored()
         notes += self._own_cells() if metadata else []
@@ -141,11 +141,11 @@ class Remarks:
             notes.append(f"{cell} is not valid Python (line {read.error_line}): nothing of it was taken.")
         for command in read.python.commands:
             if command.name:
-                notes.append(f"Line {command.line} of {cell} is {command.words}, which is not run: {command.name} is None.")
+                notes.append(f"Line {command.line} of {cell} is {command.words}, which is not run; {command.name} is None.")
         commands = [command for command in read.python.commands if not command.name]
         if commands:
             words = _listed(dict.fromkeys(command.words for command in commands))
-            notes.append(f"{_lines(command.line for command in commands)} of {cell} {_are(commands)} for the notebook alone ({words}): not run.")
+            notes.append(f"{_lines(command.line for command in commands)} of {cell} {_are(commands)} for the notebook alone ({words}).")
         left = [statement for statement in read.statements if self._is_left_out(statement)]
         if left:
             called = _listed(dict.fromkeys(name for statement in left if (name := _callee(statement))))

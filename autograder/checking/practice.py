@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,29 +106,22 @@ def _practice(target: Target, source: str, answer: dict[str, Any]) -> Practice:
 
 def _run(target: Target) -> dict[str, Any]:
     """Of one assignment, in its own process: outcomes, what comes next, and the check's own words."""
-    from autograder.checking.check_run import CannotLoadError, load_solution, run_public_tests
-    from autograder.checking.check_words import problem_lines, summary_lines, test_lines
-    from autograder.checking.notebook import NotebookError, solution_source
+    from autograder.checking.check_load import load_target
+    from autograder.checking.check_run import CannotLoadError, run_public_tests
+    from autograder.checking.check_words import problem_lines, reading_lines, summary_lines, test_lines
 
     source = _choose(target).source
     if source is None:
         return {"problem": "is not there"}
     try:
-        if source.suffix == ".ipynb":
-            with tempfile.TemporaryDirectory() as folder:
-                solution = Path(folder, f"{target.name}.py")
-                solution.write_text(solution_source(source.read_text(encoding="utf-8")), encoding="utf-8")
-                module = load_solution(solution)
-        else:
-            module = load_solution(source)
+        module, notes = load_target(replace(target, solution=source))
     except CannotLoadError as error:
         return {"problem": "\n".join(problem_lines(error.problem))}
-    except (NotebookError, OSError, UnicodeDecodeError) as error:
-        return {"problem": f"{error}"}
     checked = run_public_tests(target.tests, module, name=source.name)
     if checked.error is not None:
         return {"problem": checked.error}
-    lines = [line for test in checked.tests if test.outcome is not Outcome.PASSED for line in test_lines(test)]
+    lines = reading_lines(notes)
+    lines += [line for test in checked.tests if test.outcome is not Outcome.PASSED for line in test_lines(test)]
     next_step = next((line for line in summary_lines(checked, None) if line.startswith("Next: ")), "")
     return {"outcomes": [test.outcome.value for test in checked.tests], "lines": lines, "next": next_step.removeprefix("Next: ")}
 

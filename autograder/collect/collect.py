@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class Collection:
                 if kept is not None:
                     return kept
                 if version.id not in fetched or not version.id:
-                    fetched[version.id] = source.files(place, version, self._paths(), self.course.limits.source_bytes)
+                    fetched[version.id] = self._cut(source.files(place, version, self._paths(), self.course.limits.notebook_bytes))
                 return fetched[version.id].of(wanted)
 
             due = self._due(assignment, place.student)
@@ -114,6 +114,11 @@ class Collection:
                 _lay(folder / assignment.folder, choice.files, f"{submitted_at}\n".encode() if submitted_at else extra)
             record = record.with_assignment(assignment.folder, collected)
         write_record(folder, record)
+
+    def _cut(self, files: Files) -> Files:
+        """One byte more than may be graded is kept, so that the grader sees that it is too much."""
+        longest = self.course.limits.source_bytes + 1
+        return replace(files, contents={path: data if path.endswith(".ipynb") else data[:longest] for path, data in files.contents.items()})
 
     def _paths(self) -> list[str]:
         return [path for assignment in self.assignments for path in Wanted(assignment).paths]

@@ -121,7 +121,11 @@ def _graded_texts(course: Course, entries: list[Standing], submissions: Path | N
             continue
         assignment = course.find(report.assignment)
         reading = read_submission(
-            submissions / report.student / report.assignment, assignment.name, course.limits.source_bytes, given_stub(report.assignment)
+            submissions / report.student / report.assignment,
+            assignment.name,
+            course.limits.source_bytes,
+            given_stub(report.assignment),
+            course.limits.notebook_bytes,
         )
         if reading.sha256 == report.submission_sha256:
             texts[report.assignment] = reading.text

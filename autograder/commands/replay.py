@@ -60,7 +60,7 @@ def _read_report(path: Path) -> Report:
 def _read_submission(report: Report, submissions: Path, course: Course) -> Reading:
     assignment = course.find(report.assignment)
     folder = submissions / report.student / report.assignment
-    reading = read_submission(folder, assignment.name, course.limits.source_bytes, given_stub(report.assignment))
+    reading = read_submission(folder, assignment.name, course.limits.source_bytes, given_stub(report.assignment), course.limits.notebook_bytes)
     if reading.sha256 != report.submission_sha256:
         raise ReplayError(f"{folder} does not hold what this report is about any more: the file's hash is another")
     return reading

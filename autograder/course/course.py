@@ -36,7 +36,8 @@ class Limits:
     cpu_seconds: float = 60.0
     memory_bytes: int = 1 << 30  # above what the worker needs before it loads the submission
     reply_bytes: int = 64 << 20  # one answer of the worker
-    source_bytes: int = 1_000_000  # a submitted file
+    source_bytes: int = 1_000_000  # a submitted Python file, and the solution inside a notebook
+    notebook_bytes: int = 64 << 20  # a submitted notebook, its outputs too
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _late_policy(late: Table) -> LatePolicy:
 
 def _limits(limits: Table) -> Limits:
     given = Limits()
-    limits.allow("call_seconds", "submission_seconds", "cpu_seconds", "memory_bytes", "reply_bytes", "source_bytes")
+    limits.allow("call_seconds", "submission_seconds", "cpu_seconds", "memory_bytes", "reply_bytes", "source_bytes", "notebook_bytes")
     return Limits(
         call_seconds=limits.number("call_seconds", above=0, default=given.call_seconds),
         submission_seconds=limits.number("submission_seconds", above=0, default=given.submission_seconds),
@@ -130,6 +131,7 @@ def _limits(limits: Table) -> Limits:
         memory_bytes=limits.count("memory_bytes", default=given.memory_bytes),
         reply_bytes=limits.count("reply_bytes", default=given.reply_bytes),
         source_bytes=limits.count("source_bytes", default=given.source_bytes),
+        notebook_bytes=limits.count("notebook_bytes", default=given.notebook_bytes),
     )
 
 

@@ -70,7 +70,7 @@ def comment_text(test: TestResult) -> str | None:
     parts = [test.message.strip(), test.misconception.says.strip() if test.misconception else ""]
     kept = [part for position, part in enumerate(parts) if part and part not in parts[:position]]
     if test.line is not None and kept:
-        kept.append(f"Look at line {test.line} of your file.")
+        kept.append(f"Look at {test.place or f'line {test.line} of your file'}.")
     return inert_markdown("\n\n".join([test.title.strip(), *kept])) if kept else None
 
 

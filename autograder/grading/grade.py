@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from autograder.authoring.stubs import stub_source
 from autograder.checking.assertions import listen_to_comparisons
+from autograder.checking.notebook import Place, place_of
 from autograder.checking.submission import LocalSubmission
 from autograder.grading.answers import Transcript
 from autograder.grading.diagnosis import Diagnostician, Failure
@@ -116,6 +117,7 @@ class Grader:
             peak_memory_bytes=link.peak_memory_bytes if link else 0,
             message=finding.message,
             flags=(*task.reading.notes, *finding.flags),
+            notes=task.reading.remarks,
         )
 
     def _open(self, task: Task) -> WorkerLink:
@@ -123,32 +125,33 @@ class Grader:
         return WorkerLink(self._zygotes.of(task.sandbox, rules), Source(f"{task.name}.py", task.reading.text), rules, task.limits)
 
     def _judge(self, task: Task, suite: Suite, link: WorkerLink) -> Finding:
-        source = link.source
+        places = task.reading.places
+        filename = f"{task.name}.ipynb" if places else f"{task.name}.py"
         try:
             findings = link.analyse()
         except (WorkerLostError, SubmissionError) as error:
             return Finding(Status.BROKEN, [_not_run(test, "") for test in suite.manifest], str(error))
-        flags = [f"line {line}: {words}" for line, words in findings["flags"]]
+        flags = [f"{_where(places, line)}: {words}" for line, words in findings["flags"]]
         if findings["syntax_error"]:
             line, words = findings["syntax_error"]
-            message = f"{source.filename} is not valid Python, line {line}: {words}."
+            message = f"{filename} is not valid Python, {_where(places, line)}: {words}."
             return Finding(Status.BROKEN, [_not_run(test, "") for test in suite.manifest], message, flags)
         try:
             link.load()
         except (WorkerLostError, SubmissionError) as error:
-            message = f"{source.filename} could not be loaded. {verdict_on(error, self._public_text(task), source.filename).message}"
+            message = f"{filename} could not be loaded. {verdict_on(error, self._public_text(task), filename, places).message}"
             return Finding(Status.BROKEN, [_not_run(test, "") for test in suite.manifest], message, flags + _forbidden_flags(link))
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
-        flags += _tainted_flags(tainted)
+        flags += _tainted_flags(tainted, places)
         with memory_for_answers():
             tests = self.run_suite(task, RemoteSubmission(link, tainted, self._public_text(task)), flags)
         if link.measured:
-            flags += [f"line {line}: {words}" for line, words in findings["outside_torch"]]
+            flags += [f"{_where(places, line)}: {words}" for line, words in findings["outside_torch"]]
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))
 
     def run_suite(self, task: Task, submission: RemoteSubmission | LocalSubmission, flags: list[str], *, costly: bool = True) -> list[TestResult]:
         """Every test with its verdict and diagnosis. In a grading the submission is in its worker; an author's own may be in this process."""
-        suite, filename = self.suite(task.name), f"{task.name}.py"
+        suite, filename, places = self.suite(task.name), f"{task.name}.py", task.reading.places
         public_text = self._public_text(task)
         transcripts: dict[str, Transcript] = {}
         verdicts: dict[str, Verdict] = {}
@@ -163,8 +166,9 @@ class Grader:
         for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing, costly=costly):
             if finished is not None and finished.raised is None and submission.lost is not None:
                 finished = Finished(submission.lost)  # a test that catches what it should not hides no lost worker
-            verdict = verdict_on(finished.raised, public_text, filename) if finished is not None and finished.raised is not None else None
-            result = _result(test, finished, verdict)
+            raised = finished.raised if finished is not None else None
+            verdict = verdict_on(raised, public_text, filename, places) if raised is not None else None
+            result = _result(test, finished, verdict, places)
             results.append(result)
             if verdict is None or finished is None:
                 transcripts.pop(test.id, None)  # memory stays flat
@@ -191,12 +195,13 @@ class Grader:
         return self._diagnosticians[name]
 
 
-def _result(test: ExpectedTest, finished: Finished | None, verdict: Verdict | None) -> TestResult:
+def _result(test: ExpectedTest, finished: Finished | None, verdict: Verdict | None, places: Sequence[Place]) -> TestResult:
     if finished is None:
         return _not_run(test, f"Not run: it says something only once these pass: {', '.join(test.requires)}.")
     if verdict is None:
         return TestResult(test.id, test.title, Outcome.PASSED, test.points, test.points)
-    return TestResult(test.id, test.title, Outcome.FAILED, 0.0, test.points, verdict.message, line=verdict.line)
+    place = place_of(places, verdict.line) if verdict.line is not None else ""
+    return TestResult(test.id, test.title, Outcome.FAILED, 0.0, test.points, verdict.message, line=verdict.line, place=place)
 
 
 def _not_run(test: ExpectedTest, message: str) -> TestResult:
@@ -217,8 +222,12 @@ def _with_diagnoses(results: list[TestResult], named: Any) -> list[TestResult]:
     return finished
 
 
-def _tainted_flags(tainted: dict[str, tuple[str, int]]) -> list[str]:
-    flags = [f"line {line}: {name} uses {short_name(operation)}" for name, (operation, line) in sorted(tainted.items())]
+def _where(places: Sequence[Place], line: int) -> str:
+    return place_of(places, line) or f"line {line}"
+
+
+def _tainted_flags(tainted: dict[str, tuple[str, int]], places: Sequence[Place]) -> list[str]:
+    flags = [f"{_where(places, line)}: {name} uses {short_name(operation)}" for name, (operation, line) in sorted(tainted.items())]
     more = len(flags) - _MAX_TAINTED_FLAGS
     return flags if more <= 0 else [*flags[:_MAX_TAINTED_FLAGS], f"and {more} more definitions like these"]
 

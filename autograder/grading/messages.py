@@ -7,10 +7,12 @@ usual messages, with names that stand in the student's own source and with sizes
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.checking.assertions import Mismatch
+from autograder.checking.notebook import Place, place_of
 from autograder.grading.errors import SubmissionError, WorkerLostError
 
 _NAME = r"'?[A-Za-z_][A-Za-z0-9_.]{0,60}'?"
@@ -77,15 +79,15 @@ class Verdict:
     suite_fault: bool = False  # raised by the test itself and by nothing that came from the submission
 
 
-def verdict_on(raised: BaseException, source: str, filename: str) -> Verdict:
-    """The words for what a test raised. `source` is the text whose names an error's text may repeat."""
+def verdict_on(raised: BaseException, source: str, filename: str, places: Sequence[Place] = ()) -> Verdict:
+    """The words for what a test raised. `source` is the text whose names an error's text may repeat, `places` those of a notebook."""
     if isinstance(raised, Mismatch):
         cause = raised.__cause__
         return Verdict(_LONG_NUMBER.sub("…", _sentence(str(raised))), cause.line if isinstance(cause, SubmissionError) else None)
     if isinstance(raised, WorkerLostError):
         return Verdict(str(raised), diagnosable=False)
     if isinstance(raised, SubmissionError):
-        return _verdict_on_error(raised, source, filename)
+        return _verdict_on_error(raised, source, filename, places)
     if isinstance(raised, AssertionError):
         return Verdict("The answer is not what the title of this test says.", suite_fault=True)
     if isinstance(raised, MemoryError) or "allocate memory" in str(raised)[:1000]:
@@ -107,8 +109,8 @@ def _raised_by_the_grader(raised: BaseException) -> bool:
     return trace is not None and Path(trace.tb_frame.f_code.co_filename).parent.name in ("grading", "wire", "sandbox")
 
 
-def _verdict_on_error(error: SubmissionError, source: str, filename: str) -> Verdict:
-    place = f" on line {error.line} of {filename}" if error.line is not None else ""
+def _verdict_on_error(error: SubmissionError, source: str, filename: str, places: Sequence[Place]) -> Verdict:
+    place = f" on {place_of(places, error.line) or f'line {error.line} of {filename}'}" if error.line is not None else ""
     if error.forbidden:
         return Verdict(
             f'Your code calls what this assignment asks you to write by hand{place}; see "What is allowed" in the handout.', error.line, False

@@ -74,7 +74,10 @@ class Run:
                 progress(task.student)
 
     def _task(self, entry: Handed) -> Task:
-        reading = read_submission(entry.folder, entry.assignment.name, self.course.limits.source_bytes, given_stub(entry.assignment.folder))
+        limits = self.course.limits
+        reading = read_submission(
+            entry.folder, entry.assignment.name, limits.source_bytes, given_stub(entry.assignment.folder), limits.notebook_bytes
+        )
         folder = entry.assignment.folder
         if self.seeds is None:
             seed = submission_seed(self.secret, folder, reading.sha256)

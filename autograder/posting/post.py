@@ -66,7 +66,7 @@ def _post(standing: Standing, course: Course, submissions: Path, record: Record)
     assignment = course.find(report.assignment)
     collected = record.assignments[report.assignment]
     folder = submissions / report.student / report.assignment
-    reading = read_submission(folder, assignment.name, course.limits.source_bytes, given_stub(report.assignment))
+    reading = read_submission(folder, assignment.name, course.limits.source_bytes, given_stub(report.assignment), course.limits.notebook_bytes)
     graded = reading.text if reading.sha256 == report.submission_sha256 else None
     name = next((name for name, digest in collected.files.items() if digest == report.submission_sha256), "")
     path = f"{collected.folder}/{name}" if name.endswith(".py") and collected.folder else None

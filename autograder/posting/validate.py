@@ -21,6 +21,7 @@ from autograder.results.ledger import Ledger
 _MAX_REPORT_BYTES = 1 << 20
 _MAX_REPORTS = 100_000
 _MAX_LINE = 1_000_000
+_MAX_NOTES = 20
 
 Manifest = tuple[ExpectedTest, ...]
 # Of a submission that was collected: the sha256 of each of its files. KeyError when it was not.
@@ -79,6 +80,7 @@ def validated(report: Report, course: Course, manifests: Mapping[str, Manifest],
         max_score=sum(test.max_points for test in tests),
         message=_words(report.message),
         flags=tuple(_words(flag) for flag in report.flags[:100]),
+        notes=tuple(one_line(note, 400) for note in report.notes[:_MAX_NOTES] if isinstance(note, str)),
     )
 
 
@@ -122,6 +124,7 @@ def _test(test: TestResult, expected: ExpectedTest, bank: Mapping[str, str]) -> 
         message=_words(test.message),
         misconception=Diagnosis(named, bank[named]) if named in bank else None,
         line=line,
+        place=one_line(test.place, 120) if isinstance(test.place, str) else "",
     )
 
 

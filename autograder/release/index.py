@@ -63,7 +63,8 @@ def course_rules(course: Course, assignments: Sequence[Assignment]) -> str:
         f"submission_seconds = {limits.submission_seconds:g}  # wall time for one submission",
         f"cpu_seconds = {limits.cpu_seconds:g}",
         f"memory_bytes = {limits.memory_bytes}  # above what torch itself needs",
-        f"source_bytes = {limits.source_bytes}  # a submitted file",
+        f"source_bytes = {limits.source_bytes}  # a submitted Python file, and the solution inside a notebook",
+        f"notebook_bytes = {limits.notebook_bytes}  # a submitted notebook, its outputs too",
     ]
     for assignment in assignments:
         lines += ["", "[[assignments]]", f"name = {_quoted(assignment.folder)}", f"title = {_quoted(assignment.title)}"]

@@ -62,6 +62,7 @@ class FeedbackView:
     advice: str  # when the tests could not run
     summary: str  # "9 of 12 tests passed"
     tests: tuple[TestView, ...]
+    notes: tuple[str, ...]  # how the notebook was read
 
     @property
     def failed(self) -> tuple[TestView, ...]:
@@ -86,6 +87,8 @@ def view(standing: Standing, assignment: Assignment, source: str | None = None) 
         Status.UNREADABLE: f"Hand in a plain text file {assignment.folder}/{file_name}, saved as UTF-8.",
         Status.BROKEN: f"First make sure that `python {file_name}` runs without an error, then hand in again.",
     }[report.status]
+    if report.message.startswith(f"{assignment.name}.ipynb"):
+        advice = "Open the notebook in Jupyter, see that Restart & Run All works, save it, and hand it in again."
     return FeedbackView(
         student=text.name(report.student),
         title=text.name(assignment.title, 120),
@@ -100,6 +103,7 @@ def view(standing: Standing, assignment: Assignment, source: str | None = None) 
         advice=advice,
         summary=_summary(report.tests),
         tests=tuple(_test_view(place, test, file_name, source) for place, test in enumerate(report.tests, 1)),
+        notes=tuple(text.one_line(note, 400) for note in report.notes),
     )
 
 
@@ -115,7 +119,7 @@ def _test_view(place: int, test: TestResult, file_name: str, source: str | None)
         max_points=test.max_points,
         message=sentence(text.without_folders(text.clean(message))),
         misconception=text.clean(test.misconception.says) if test.misconception else "",
-        where=f"line {test.line} of {file_name}" if test.line is not None else "",
+        where=text.one_line(test.place) or (f"line {test.line} of {file_name}" if test.line is not None else ""),
         code=(text.source_line(source, test.line) or "") if source is not None and test.line is not None else "",
     )
 

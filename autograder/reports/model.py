@@ -48,7 +48,8 @@ class TestResult:
     max_points: float
     message: str = ""
     misconception: Diagnosis | None = None
-    line: int | None = None  # in the student's own file
+    line: int | None = None  # in the student's own file, or in what was taken out of a notebook
+    place: str = ""  # in a notebook: "line 3 of cell padding_mask"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Report:
     peak_memory_bytes: int
     message: str = ""  # about the whole submission: why it is missing, unreadable or broken
     flags: tuple[str, ...] = ()  # for the instructor's review
+    notes: tuple[str, ...] = ()  # how a notebook was read, for the student too
     schema_version: int = field(default=SCHEMA_VERSION)
 
 
@@ -129,6 +131,7 @@ def from_json(text: str) -> Report:
                 "tests": tests,
                 "sandbox": sandbox,
                 "flags": tuple(raw["flags"]),
+                "notes": tuple(raw.get("notes", ())),
             }
         )
     except (KeyError, TypeError, ValueError) as error:

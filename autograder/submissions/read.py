@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder.checking.notebook import NotebookError, solution_source
+from autograder.checking.notebook import NotebookError, Place, read_notebook
+from autograder.checking.notebook_json import MAX_NOTEBOOK_BYTES
 from autograder.reports.model import Status
+
+_COPY = re.compile(r"(?: ?\(\d+\)| ?- ?copy ?\d*|-checkpoint)(?=\.)")  # what browsers, Windows and Jupyter add to a second file's name
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Reading:
     text: str = ""
     message: str = ""
     notes: tuple[str, ...] = ()  # for the instructor
+    remarks: tuple[str, ...] = ()  # how a notebook was read, for the student too
+    places: tuple[Place, ...] = ()  # where the lines of `text` stand in a notebook
     submitted_at: str | None = None
 
 
@@ -29,10 +35,10 @@ class RefusedError(Exception):
     """A path that is not a plain file to be read. `str()` is one sentence about the file, without its folder."""
 
 
-def read_submission(folder: Path, name: str, max_bytes: int, stub: str = "") -> Reading:
+def read_submission(folder: Path, name: str, max_bytes: int, stub: str = "", notebook_bytes: int = MAX_NOTEBOOK_BYTES) -> Reading:
     """Read NAME.py or NAME.ipynb from a submission's folder. Nothing is followed out of the folder.
 
-    With both, NAME.py counts, unless it is still the `stub` that was given out.
+    With both, NAME.py counts, unless it is still the `stub` that was given out. max_bytes: of NAME.py, and of the solution in a notebook.
     """
     try:
         opened = _open_folder(folder)
@@ -41,31 +47,31 @@ def read_submission(folder: Path, name: str, max_bytes: int, stub: str = "") -> 
     except RefusedError as error:
         return Reading(Status.UNREADABLE, message=str(error))
     try:
-        return _read_from(opened, name, max_bytes, stub)
+        return _read_from(opened, name, max_bytes, stub, notebook_bytes)
     finally:
         os.close(opened)
 
 
-def _read_from(folder: int, name: str, max_bytes: int, stub: str) -> Reading:
+def _read_from(folder: int, name: str, max_bytes: int, stub: str, notebook_bytes: int) -> Reading:
     submitted_at, notes = _timestamp(folder)
     for filename in (f"{name}.py", f"{name}.ipynb"):
         try:
-            data = read_plain_file(folder, filename, max_bytes)
+            data = read_plain_file(folder, filename, notebook_bytes if filename.endswith(".ipynb") else max_bytes)
         except FileNotFoundError:
             continue
         except RefusedError as error:
             return Reading(Status.UNREADABLE, message=str(error), notes=notes, submitted_at=submitted_at)
         digest = hashlib.sha256(data).hexdigest()
-        text, problem = _text_of(data, filename)
+        read = _text_of(data, filename, name, max_bytes, stub)
         if filename.endswith(".py") and _exists(folder, f"{name}.ipynb"):
-            if text.split() == stub.split():
+            if read.text.split() == stub.split():
                 continue
             notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
-        if problem:
-            return Reading(Status.UNREADABLE, digest, message=problem, notes=notes, submitted_at=submitted_at)
-        return Reading(Status.GRADED, digest, text, notes=notes, submitted_at=submitted_at)
+        return replace(read, sha256=digest, notes=notes, submitted_at=submitted_at)
     others = _other_files(folder)
     hint = f" The folder holds {', '.join(others)}." if others else ""
+    likely = next((other for other in others if _COPY.sub("", other.lower()) in (f"{name}.py", f"{name}.ipynb")), None)
+    hint += f" Rename {likely} to {name}{likely[likely.rindex('.') :].lower()} and hand it in again." if likely else ""
     return Reading(Status.MISSING, message=f"{name}.py was not handed in.{hint}", notes=notes, submitted_at=submitted_at)
 
 
@@ -114,23 +120,33 @@ def _open_folder(folder: Path) -> int:
         raise RefusedError(f"{folder.name} cannot be opened: {error.strerror}; check its permissions.") from None
 
 
-def _text_of(data: bytes, filename: str) -> tuple[str, str]:
+def _text_of(data: bytes, filename: str, name: str, max_bytes: int, stub: str) -> Reading:
     """The text to grade, or a sentence about what is wrong with the file."""
+
+    def unreadable(problem: str) -> Reading:
+        return Reading(Status.UNREADABLE, message=f"{filename} {problem}")
+
     if not data.strip():
-        return "", f"{filename} is empty."
+        return unreadable("is empty.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        return "", f"{filename} is not UTF-8 text (line {line}): save it as UTF-8 and hand it in again."
+        return unreadable(f"is not UTF-8 text (line {line}): save it as UTF-8 and hand it in again.")
     if "\0" in text:
-        return "", f"{filename} holds a NUL character (line {text[: text.index(chr(0))].count(chr(10)) + 1}): it is not a text file."
-    if filename.endswith(".ipynb"):
-        try:
-            return solution_source(text), ""
-        except NotebookError as error:
-            return "", f"{filename} {error}"
-    return text.replace("\r\n", "\n").replace("\r", "\n"), ""
+        return unreadable(f"holds a NUL character (line {text[: text.index(chr(0))].count(chr(10)) + 1}): it is not a text file.")
+    plain = Reading(Status.GRADED, text=text.replace("\r\n", "\n").replace("\r", "\n"))
+    is_notebook = filename.endswith(".ipynb")
+    if not is_notebook and not (text.lstrip().startswith("{") and '"cells"' in text):
+        return plain
+    try:
+        solution = read_notebook(text, name, stub)
+    except NotebookError as error:
+        return unreadable(str(error)) if is_notebook else plain
+    if len(solution.source.encode("utf-8", "replace")) > max_bytes:
+        return unreadable(f"holds a solution of more than {max_bytes:,} bytes; a solution needs a few thousand.")
+    remarks = solution.notes if is_notebook else (f"{filename} is a notebook; it was read as {name}.ipynb.", *solution.notes)
+    return Reading(Status.GRADED, text=solution.source, remarks=remarks, places=solution.places)
 
 
 def _timestamp(folder: int) -> tuple[str | None, tuple[str, ...]]:

@@ -153,11 +153,6 @@ def test_a_missing_file_is_named(desk, capsys):
     assert "assignments/01_masks/masks.py does not exist; your solution belongs there." in capsys.readouterr().out
 
 
-def test_a_notebook_is_checked_elsewhere(desk, capsys):
-    assert main(["assignments/01_masks/masks.ipynb"]) == 2
-    assert "it is checked by its own cell" in capsys.readouterr().err
-
-
 def test_outside_of_the_course_it_says_where_to_go(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([]) == 2
