@@ -58,3 +58,27 @@ def test_what_is_too_large_missing_or_a_link_has_no_answers(tmp_path: Path) -> N
     (tmp_path / "ben" / "01_attention").symlink_to(tmp_path / "ann" / "01_attention")
     assert read_answers(tmp_path / "ben" / "01_attention", "attention") == {}
     assert read_answers(tmp_path / "ann" / "01_attention", "attention")
+
+
+def test_outputs_are_bounded_one_by_one_and_together(tmp_path: Path) -> None:
+    large, fitting = {"text": "x" * (9 << 20)}, {"text": "x" * (7 << 20)}
+    found = _read(
+        tmp_path,
+        {
+            "cells": [
+                _cell(source="y" * 300_000, outputs=[large, *[fitting] * 5]),
+                _cell("question-b", outputs=[OUTPUT] * 300, attachments={"a": "x" * (9 << 20)}),
+            ]
+        },
+    )
+    a, b = found["question-a"], found["question-b"]
+    assert [output == fitting for output in a.outputs] == [False, True, True, True, True, False]
+    assert "too large was left out" in a.outputs[0]["text"]
+    assert a.source.endswith("[… 100,000 more characters]")
+    assert len(b.outputs) == 201
+    assert b.outputs[-1]["text"] == "[100 more outputs were left out.]\n"
+    assert b.attachments == {}
+
+
+def test_a_notebook_that_would_fill_the_memory_has_no_answers(tmp_path: Path) -> None:
+    assert _read(tmp_path, f'{{"cells": [{json.dumps(_cell())}], "x": [{"{}," * 3_000_000}{{}}]}}') == {}
