@@ -13,16 +13,15 @@ from dataclasses import dataclass
 
 from autograder.checking.notebook_assemble import assemble
 from autograder.checking.notebook_commands import parsed
-from autograder.checking.notebook_json import Cells, NoJSONError, NotebookError, load_cells
+from autograder.checking.notebook_json import MAX_CODE, Cells, NoJSONError, NotebookError, load_cells
 from autograder.checking.notebook_select import Role, Selector, role_of
-from autograder.checking.notebook_statements import Kind, ReadCell, read_cell
+from autograder.checking.notebook_statements import Kind, ReadCell, read_cells
 from autograder.checking.notebook_words import Labels, Remarks
 
 __all__ = ["NotebookError", "NotebookSolution", "Place", "place_of", "read_notebook", "solution_source", "top_level_names"]
 
 _FUTURE = re.compile(r"^[ \t]*from[ \t]+__future__[ \t]+import\b.*\bannotations\b", re.MULTILINE)
 _CHECKED = re.compile(r"""\bcheck_notebook\(\s*["']([A-Za-z_]\w{0,39})["']""", re.ASCII)
-_LONGEST_FILE = 1_000_000  # characters, of a Python file in a notebook's place
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def read_notebook(text: str, name: str = "", stub: str = "", wanted: Collection[
     try:
         loaded = load_cells(text)
     except NoJSONError:
-        tree = parsed(text) if len(text) <= _LONGEST_FILE else None
+        tree = parsed(text) if len(text) <= MAX_CODE else None
         if tree is None or not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body):
             raise
         source = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -91,7 +90,8 @@ class _Reader:
         self.loaded, self.name, self.stub, self.wanted = loaded, name, stub, wanted
         future = any(cell.kind == "code" and _FUTURE.search(cell.source) for cell in loaded.cells)
         roles = [(cell, role_of(cell)) for cell in loaded.cells if cell.source.strip()]
-        cells = [(read_cell(cell, future=future), role) for cell, role in roles if role is not Role.TEXT]
+        roles = [(cell, role) for cell, role in roles if role is not Role.TEXT]
+        cells = zip(read_cells((cell for cell, _ in roles), future=future), (role for _, role in roles), strict=True)
         self.cells = [(read, role) for read, role in cells if read.cell.kind == "code" or _defines_something(read)]
         self.has_metadata = any(role is Role.COURSE for _, role in self.cells)
         if not self.has_metadata and not self._own_cells_define_what_is_wanted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from autograder.checking.notebook_commands import parsed
 from autograder.checking.notebook_json import Cell
 from autograder.checking.notebook_statements import ReadCell, Statement
 
+_MAX_RUNS = 10  # of one cell whose comments are kept
 _BETWEEN = 2  # empty lines
 
 
@@ -25,8 +27,10 @@ def assemble(statements: Sequence[Statement], features: Sequence[str], whole: Se
     """`features` are the names that `from __future__` imports; cells of `whole` are added as they are."""
     parts = [(None, 1, [f"from __future__ import {', '.join(features)}"])] if features else []
     fragments: list[tuple[Cell | None, int, list[str]]] = [*parts]
-    for run in _runs(statements):
-        fragments += _fragments(run)
+    runs = _runs(statements)
+    of_cell = Counter(run[0].cell for run in runs)
+    for run in runs:
+        fragments += _fragments(run) if of_cell[run[0].cell] <= _MAX_RUNS else _bare(run)
     fragments += [(cell.cell, *_stripped(cell.python.text.split("\n"), 1)) for cell in whole]
     lines: list[str] = []
     pieces = []
@@ -67,7 +71,11 @@ def _fragments(run: list[Statement]) -> list[tuple[Cell | None, int, list[str]]]
     at, text = _stripped([line.decode() for line in lines[begin:end]], begin + 1)
     if parsed("\n".join(text)) is not None:
         return [(cell.cell, at, text)]
-    return [(cell.cell, statement.first_line, statement.text.split("\n")) for statement in run]
+    return _bare(run)
+
+
+def _bare(run: list[Statement]) -> list[tuple[Cell | None, int, list[str]]]:
+    return [(statement.cell.cell, statement.first_line, statement.text.split("\n")) for statement in run]
 
 
 def _blank(lines: list[bytes], statement: Statement) -> None:

@@ -25,6 +25,7 @@ _TOKEN = re.compile(
 )
 _CONTINUED = re.compile(r"(?:[^\n\\]++|\\\n|\\)*+")
 _PROMPT = re.compile(r"^(?:>>> ?|\.\.\. ?|In \[\d+\]: ?| *\.\.\.+: ?)", re.MULTILINE)
+_MAX_CELL_MAGICS = 5
 _NAMES_SHOWN = re.compile(r"[A-Za-z_]\w{0,19}", re.ASCII)
 
 
@@ -50,7 +51,10 @@ def python_of(source: str) -> PythonText:
     """`%time x = f()` becomes `x = f()`, `files = !ls` becomes `files = None`, other commands become nothing."""
     commands: list[Command] = []
     text = source
-    while (magic := _CELL_MAGIC.match(text)) is not None:
+    for _ in range(_MAX_CELL_MAGICS):
+        magic = _CELL_MAGIC.match(text)
+        if magic is None:
+            break
         words = f"%%{magic[2]}" if _NAMES_SHOWN.fullmatch(magic[2]) else "a cell magic"
         if magic[2] not in _PYTHON_CELLS:
             return PythonText("\n" * source.count("\n"), (), words)

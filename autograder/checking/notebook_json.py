@@ -14,8 +14,8 @@ from typing import Any
 
 MAX_NOTEBOOK_BYTES = 64 << 20
 _MAX_OBJECT_BYTES = 400 << 20
-_MAX_CELLS = 200_000
-_MAX_CODE = 4_000_000  # characters in all cells
+_MAX_CELLS = 10_000
+MAX_CODE = 300_000  # characters in all cells: what parsing them may cost, 250 MB and seconds at the worst, stays small
 _OBJECT_BYTES = {"{": 200, "[": 90, ",": 70, ":": 100}  # what Python makes of each outside of a string, at most
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _MERGE_MARK = re.compile(r"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
@@ -78,8 +78,8 @@ def load_cells(text: str) -> Cells:
     if len(raw) > _MAX_CELLS:
         raise NotebookError(f"holds {len(raw):,} cells, more than {_MAX_CELLS:,}; take out what is not needed.")
     cells = tuple(_cell(number, cell) for number, cell in enumerate(raw, 1) if isinstance(cell, dict))
-    if sum(len(cell.source) for cell in cells if cell.kind == "code") > _MAX_CODE:
-        raise NotebookError(f"holds more than {_MAX_CODE:,} characters of code; take out what is not needed.")
+    if sum(len(cell.source) for cell in cells if cell.kind == "code") > MAX_CODE:
+        raise NotebookError(f"holds more than {MAX_CODE:,} characters of code; take out what is not needed.")
     return Cells(cells, tuple(remarks), _language(notebook))
 
 
@@ -96,6 +96,8 @@ def load_json(text: str) -> Any:
 def _no_json(text: str, error: Exception) -> NotebookError:
     if _MERGE_MARK.search(text):
         return NotebookError("holds the marks of a merge that was not finished (<<<<<<<, >>>>>>>); resolve it, open the notebook once and save it.")
+    if text.lstrip()[:1] == "<":
+        return NotebookError("is a web page and not a notebook; download the notebook itself (on GitHub: Raw) and hand that in.")
     if isinstance(error, json.JSONDecodeError) and text.lstrip()[:1] == "{":
         if (error.pos >= len(text.rstrip()) - 1 and error.msg != "Extra data") or error.msg.startswith("Unterminated"):
             return NotebookError("is not a whole notebook: its JSON breaks off at the end of the file; save or upload it again.")
@@ -111,6 +113,8 @@ def _exceeds(text: str, limit: int) -> bool:
     """The same without what stands in strings; ends as soon as the answer is known."""
     total = done = 0
     for match in _STRING.finditer(text):
+        if match.start() == done > 0:  # two strings side by side are no JSON
+            return False
         total += _weight(text[done : match.start()])
         done = match.end()
         if total > limit:

@@ -140,14 +140,16 @@ class Selector:
         """As they stand in the notebook, but for a definition that another one before it needs at once."""
         placed: dict[Statement, None] = {}
         moved: list[Statement] = []
+        needed: dict[str, list[Statement]] = {}
 
         def place(statement: Statement, chain: int) -> None:
             if statement in placed or chain > _MAX_CHAIN:
                 return
             for name in sorted(statement.at_once):
-                needed = [each for each in self.providers(name) if each in taken]
-                if needed and min(map(self._index.__getitem__, needed)) > self._index[statement]:
-                    for each in needed:
+                if name not in needed:
+                    needed[name] = [each for each in self.providers(name) if each in taken]
+                if needed[name] and self._index[needed[name][0]] > self._index[statement]:
+                    for each in needed[name]:
                         if each not in placed:
                             place(each, chain + 1)
                             moved.append(each)

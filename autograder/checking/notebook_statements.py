@@ -5,17 +5,18 @@ from __future__ import annotations
 import ast
 import symtable
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from autograder.checking.notebook_commands import PythonText, parsed, python_of
-from autograder.checking.notebook_json import Cell
+from autograder.checking.notebook_json import Cell, NotebookError
 
 _FUTURE = "from __future__ import annotations\n"
 _AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr", "lambda")
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _NEVER_AT_THE_TOP = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom, ast.Return)
+_MAX_STATEMENTS = 2000  # of all cells: some steps cost its square
 _UNWRITTEN = "not implemented yet"
 
 
@@ -66,14 +67,25 @@ class ReadCell:
     error_line: int | None = None
 
 
-def read_cell(cell: Cell, *, future: bool) -> ReadCell:
-    """future: annotations are not evaluated, as after `from __future__ import annotations`."""
+def read_cells(cells: Iterable[Cell], *, future: bool) -> list[ReadCell]:
+    """future: annotations are not evaluated, as after `from __future__ import annotations`. Raises NotebookError for too many statements."""
+    read: list[ReadCell] = []
+    left = _MAX_STATEMENTS
+    for cell in cells:
+        read.append(_read_cell(cell, left, future))
+        left -= len(read[-1].statements)
+    return read
+
+
+def _read_cell(cell: Cell, most: int, future: bool) -> ReadCell:
     python = python_of(cell.source)
     tree = parsed(python.text)
     read = ReadCell(cell, python)
     if tree is None:
         read.error_line = _error_line(python.text)
         return read
+    if len(tree.body) > most:
+        raise NotebookError(f"holds more than {_MAX_STATEMENTS:,} statements in its cells; take out what is not needed.")
     lines = python.text.split("\n")
     try:
         for node in tree.body:

@@ -39,6 +39,7 @@ class Remarks:
         self._loaded, self._cells, self._selector, self._selection, self._wanted = loaded, cells, selector, selection, wanted
         self._taken = set(selection.taken)
         self._label = Labels(loaded.cells).of
+        self._course_cells = {read for read, role in cells if role is Role.COURSE}
 
     def all(self, stub: str, *, metadata: bool, whole: Sequence[ReadCell]) -> tuple[str, ...]:
         notes = [*self._loaded.remarks]
@@ -122,12 +123,12 @@ class Remarks:
         tree = parsed(stub)
         if tree is None or not tree.body:
             return []
-        known = {ast.dump(node) for node in tree.body}
+        known = {_dumped(node) for node in tree.body}
         notes = []
         for read, role in self._cells:
             nbgrader = read.cell.nbgrader or {}
             given = role is Role.COURSE and nbgrader.get("locked") and not nbgrader.get("solution")
-            if given and (read.error_line is not None or any(ast.dump(statement.node) not in known for statement in read.statements)):
+            if given and (read.error_line is not None or any(_dumped(statement.node) not in known for statement in read.statements)):
                 notes.append(f"{self._label(read.cell)} was given and has been changed; it counts as you handed it in.")
         return [_sentence(note) for note in notes]
 
@@ -164,10 +165,6 @@ class Remarks:
             return []
         return [f"{_listed(names)} stood below a cell that needs it, and was put above it; Restart & Run All stops there."]
 
-    @property
-    def _course_cells(self) -> set[ReadCell]:
-        return {read for read, role in self._cells if role is Role.COURSE}
-
 
 def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
@@ -192,6 +189,13 @@ def _lines(numbers: Iterable[int]) -> str:
 
 def _are(things: Sequence[object]) -> str:
     return "is" if len(things) == 1 else "are"
+
+
+def _dumped(node: ast.AST) -> str:
+    try:
+        return ast.dump(node)
+    except RecursionError:
+        return "nested too deeply"
 
 
 def _callee(statement: Statement) -> str:

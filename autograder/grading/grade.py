@@ -144,7 +144,7 @@ class Grader:
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
         flags += _tainted_flags(tainted, places)
         with memory_for_answers():
-            tests = self.run_suite(task, RemoteSubmission(link, tainted, self._public_text(task)), flags)
+            tests = self.run_suite(task, RemoteSubmission(link, tainted, self._public_text(task), filename), flags)
         if link.measured:
             flags += [f"{_where(places, line)}: {words}" for line, words in findings["outside_torch"]]
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))

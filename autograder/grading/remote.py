@@ -57,9 +57,10 @@ _USUAL_CLASSES = frozenset("object bytes bytearray complex set frozenset range g
 class RemoteSubmission:
     """A submission in its worker. Offers what `checking.submission.Submission` names."""
 
-    def __init__(self, link: WorkerLink, tainted: Mapping[str, tuple[str, int]], public_text: str | None = None) -> None:
-        """public_text: what the student knows already, the submission included."""
+    def __init__(self, link: WorkerLink, tainted: Mapping[str, tuple[str, int]], public_text: str | None = None, filename: str = "") -> None:
+        """public_text: what the student knows already, the submission included. filename: what was handed in, where it is not the link's."""
         self._link = link
+        self._filename = filename or link.source.filename
         self._tainted = tainted
         self._public_text = link.source.text if public_text is None else public_text
         self._changed: list[str] = []
@@ -178,7 +179,7 @@ class RemoteSubmission:
             answer = self._link.ask(question, self._encode_object, self._decode_object)
         except SubmissionError as error:
             if handle is None and error.builtin_name == "AttributeError" and error.line is None and not self.has(path[0]):
-                raise Mismatch(f"{self._link.source.filename} does not define {path[0]}.") from None
+                raise Mismatch(f"{self._filename} does not define {path[0]}.") from None
             raise
         label = path[-1] if path else handle._label if handle else ""
         self._changed += [f"{label}({name})" for name in answer.changed]

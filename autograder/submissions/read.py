@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import os
@@ -38,7 +39,7 @@ class RefusedError(Exception):
 def read_submission(folder: Path, name: str, max_bytes: int, stub: str = "", notebook_bytes: int = MAX_NOTEBOOK_BYTES) -> Reading:
     """Read NAME.py or NAME.ipynb from a submission's folder. Nothing is followed out of the folder.
 
-    With both, NAME.py counts, unless it is still the `stub` that was given out. max_bytes: of NAME.py, and of the solution in a notebook.
+    With both, NAME.py counts, unless it is empty or still the `stub` that was given out. max_bytes: of NAME.py, and of the solution in a notebook.
     """
     try:
         opened = _open_folder(folder)
@@ -54,6 +55,7 @@ def read_submission(folder: Path, name: str, max_bytes: int, stub: str = "", not
 
 def _read_from(folder: int, name: str, max_bytes: int, stub: str, notebook_bytes: int) -> Reading:
     submitted_at, notes = _timestamp(folder)
+    remarks: tuple[str, ...] = ()
     for filename in (f"{name}.py", f"{name}.ipynb"):
         try:
             data = read_plain_file(folder, filename, notebook_bytes if filename.endswith(".ipynb") else max_bytes)
@@ -64,10 +66,12 @@ def _read_from(folder: int, name: str, max_bytes: int, stub: str, notebook_bytes
         digest = hashlib.sha256(data).hexdigest()
         read = _text_of(data, filename, name, max_bytes, stub)
         if filename.endswith(".py") and _exists(folder, f"{name}.ipynb"):
-            if read.text.split() == stub.split():
+            if not data.strip() or read.text.split() == stub.split():
+                remarks = (f"{name}.py is {'still the stub' if data.strip() else 'empty'}; {name}.ipynb was graded.",)
                 continue
             notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
-        return replace(read, sha256=digest, notes=notes, submitted_at=submitted_at)
+            remarks = (f"Both {name}.py and {name}.ipynb were handed in; {name}.py was graded.",)
+        return replace(read, sha256=digest, notes=notes, remarks=(*remarks, *read.remarks), submitted_at=submitted_at)
     others = _other_files(folder)
     hint = f" The folder holds {', '.join(others)}." if others else ""
     likely = next((other for other in others if _COPY.sub("", other.lower()) in (f"{name}.py", f"{name}.ipynb")), None)
@@ -99,7 +103,8 @@ def read_plain_file(folder: int, filename: str, max_bytes: int) -> bytes:
         except OSError as error:
             raise RefusedError(f"{filename} cannot be read: {error.strerror}.") from None
     if len(data) > max_bytes:
-        raise RefusedError(f"{filename} has more than {max_bytes:,} bytes ({details.st_size:,}); a solution needs a few thousand.")
+        advice = "clear the outputs of its largest cells and hand it in again" if filename.endswith(".ipynb") else "a solution needs a few thousand"
+        raise RefusedError(f"{filename} has more than {max_bytes:,} bytes ({details.st_size:,}); {advice}.")
     return data
 
 
@@ -128,6 +133,8 @@ def _text_of(data: bytes, filename: str, name: str, max_bytes: int, stub: str) -
 
     if not data.strip():
         return unreadable("is empty.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return unreadable("is UTF-16 text, as Windows writes it: save it as UTF-8 and hand it in again.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

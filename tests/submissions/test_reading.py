@@ -40,7 +40,7 @@ def refusal(folder: Path) -> str:
         (b"", "is empty"),
         (b" \n\t\n", "is empty"),
         (b"x = 1\ny = '\xff'\n", "not UTF-8 text (line 2)"),
-        ("x = 1".encode("utf-16"), "not UTF-8"),
+        ("x = 1".encode("utf-16"), "UTF-16"),
         (b"x\n\0", "NUL character (line 2)"),
         (b"#" * (MAX_BYTES + 1), "more than 1,000 bytes (1,001)"),
         (b"PK\x03\x04" + b"\0" * 90, "NUL character"),
@@ -127,4 +127,10 @@ def test_a_file_wins_over_a_notebook_unless_it_is_the_stub(folder: Path) -> None
     (folder / "attention.ipynb").write_text(f'{{"cells": [{cell}]}}'.replace("'", '"'))
     assert read(folder).text == "x = 1\n"
     assert "attention.py was graded" in read(folder).notes[0]
-    assert read(folder, stub="x = 1").text == "y = 2\n"
+    assert read(folder).remarks == ("Both attention.py and attention.ipynb were handed in; attention.py was graded.",)
+    of_notebook = read(folder, stub="x = 1")
+    assert of_notebook.text == "y = 2\n"
+    assert of_notebook.remarks[0] == "attention.py is still the stub; attention.ipynb was graded."
+    (folder / "attention.py").write_text("\n")
+    assert read(folder).text == "y = 2\n"
+    assert read(folder).remarks[0] == "attention.py is empty; attention.ipynb was graded."
