@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,8 +151,9 @@ class Grader:
 
     def run_suite(self, task: Task, submission: RemoteSubmission | LocalSubmission, flags: list[str], *, costly: bool = True) -> list[TestResult]:
         """Every test with its verdict and diagnosis. In a grading the submission is in its worker; an author's own may be in this process."""
-        suite, filename, places = self.suite(task.name), f"{task.name}.py", task.reading.places
+        suite, filename = self.suite(task.name), f"{task.name}.py"
         public_text = self._public_text(task)
+        places = task.reading.places
         transcripts: dict[str, Transcript] = {}
         verdicts: dict[str, Verdict] = {}
         results: list[TestResult] = []
@@ -195,7 +196,7 @@ class Grader:
         return self._diagnosticians[name]
 
 
-def _result(test: ExpectedTest, finished: Finished | None, verdict: Verdict | None, places: Sequence[Place]) -> TestResult:
+def _result(test: ExpectedTest, finished: Finished | None, verdict: Verdict | None, places: tuple[Place, ...]) -> TestResult:
     if finished is None:
         return _not_run(test, f"Not run: it says something only once these pass: {', '.join(test.requires)}.")
     if verdict is None:
@@ -222,11 +223,11 @@ def _with_diagnoses(results: list[TestResult], named: Any) -> list[TestResult]:
     return finished
 
 
-def _where(places: Sequence[Place], line: int) -> str:
+def _where(places: tuple[Place, ...], line: int) -> str:
     return place_of(places, line) or f"line {line}"
 
 
-def _tainted_flags(tainted: dict[str, tuple[str, int]], places: Sequence[Place]) -> list[str]:
+def _tainted_flags(tainted: dict[str, tuple[str, int]], places: tuple[Place, ...]) -> list[str]:
     flags = [f"{_where(places, line)}: {name} uses {short_name(operation)}" for name, (operation, line) in sorted(tainted.items())]
     more = len(flags) - _MAX_TAINTED_FLAGS
     return flags if more <= 0 else [*flags[:_MAX_TAINTED_FLAGS], f"and {more} more definitions like these"]
