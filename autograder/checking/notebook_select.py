@@ -16,7 +16,7 @@ from enum import Enum
 from autograder.checking.notebook_json import Cell
 from autograder.checking.notebook_statements import Kind, ReadCell, Statement
 
-_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__annotations__", "__builtins__", "__module__", "__qualname__"}
 _MAX_CHAIN = 50
 
 
@@ -82,10 +82,16 @@ class Selector:
     def _is_a_root(self, statement: Statement) -> bool:
         """Whether a statement of a course's cell is taken without being needed."""
         if statement.kind is Kind.DEFINITION:
-            return statement in self.providers(statement.name)
+            return statement in self.providers(statement.name) and (statement.name in self.wanted or not self.unknown_names(statement))
         if statement.kind is Kind.ASSIGNMENT:
             return not statement.calls and not statement.at_once
         return statement.kind is Kind.IMPORT and (not self.wanted or "*" in statement.binds)
+
+    def unknown_names(self, statement: Statement) -> list[str]:
+        """What a definition needs at once and no cell has: a cell of another assignment, pasted here, would stop all else."""
+        if not self.wanted or "*" in self._binders:
+            return []
+        return sorted(name for name in statement.at_once - _BUILTINS if not self.providers(name))
 
     def definitions(self, name: str, *roles: Role) -> list[Statement]:
         return [found for role in roles for found in self._binders[name][role] if found.name == name] if name in self._binders else []

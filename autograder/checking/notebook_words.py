@@ -147,6 +147,11 @@ class Remarks:
         if commands:
             words = _listed(dict.fromkeys(command.words for command in commands))
             notes.append(f"{_lines(command.line for command in commands)} of {cell} {_are(commands)} for the notebook alone ({words}).")
+        for statement in read.statements:
+            unknown = self._selector.unknown_names(statement) if statement.kind is Kind.DEFINITION and statement not in self._taken else []
+            if unknown:
+                needs = _listed(dict.fromkeys(map(_shown, unknown)))
+                notes.append(f"{_shown(statement.name)} in {cell} needs {needs}, which no cell defines, and was left out.")
         left = [statement for statement in read.statements if self._is_left_out(statement)]
         if left:
             called = _listed(dict.fromkeys(name for statement in left if (name := _callee(statement))))
