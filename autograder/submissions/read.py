@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder.checking.notebook import NotebookError, Place, read_notebook
+from autograder.checking.notebook import NotebookError, Place, read_notebook, solution_source
 from autograder.checking.notebook_json import MAX_NOTEBOOK_BYTES
 from autograder.reports.model import Status
 
@@ -69,8 +69,9 @@ def _read_from(folder: int, name: str, max_bytes: int, stub: str, notebook_bytes
             if not data.strip() or read.text.split() == stub.split():
                 remarks = (f"{name}.py is {'still the stub' if data.strip() else 'empty'}; {name}.ipynb was graded.",)
                 continue
-            notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
-            remarks = (f"Both {name}.py and {name}.ipynb were handed in; {name}.py was graded.",)
+            if not _same_code(folder, f"{name}.ipynb", read.text, notebook_bytes):
+                notes += (f"both {name}.py and {name}.ipynb were handed in; {name}.py was graded",)
+                remarks = (f"Both {name}.py and {name}.ipynb were handed in; {name}.py was graded.",)
         return replace(read, sha256=digest, notes=notes, remarks=(*remarks, *read.remarks), submitted_at=submitted_at)
     others = _other_files(folder)
     hint = f" The folder holds {', '.join(others)}." if others else ""
@@ -154,6 +155,14 @@ def _text_of(data: bytes, filename: str, name: str, max_bytes: int, stub: str) -
         return unreadable(f"holds a solution of more than {max_bytes:,} bytes; a solution needs a few thousand.")
     remarks = solution.notes if is_notebook else (f"{filename} is a notebook; it was read as {name}.ipynb.", *solution.notes)
     return Reading(Status.GRADED, text=solution.source, remarks=remarks, places=solution.places)
+
+
+def _same_code(folder: int, notebook: str, text: str, max_bytes: int) -> bool:
+    """Whether a notebook holds the same as a Python file beside it, as one that was made of it does."""
+    try:
+        return solution_source(read_plain_file(folder, notebook, max_bytes).decode("utf-8-sig")).split() == text.split()
+    except (OSError, RefusedError, NotebookError, ValueError):
+        return False
 
 
 def _timestamp(folder: int) -> tuple[str | None, tuple[str, ...]]:
