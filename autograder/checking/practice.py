@@ -20,6 +20,7 @@ from typing import Any
 
 from autograder.checking.check_find import CannotCheckError, Target, find_targets
 from autograder.checking.check_results import Outcome
+from autograder.checking.notebook import NotebookError, solution_source
 from autograder.checking.practice_words import Practice, summary
 
 COULD_NOT_RUN = 2
@@ -65,17 +66,36 @@ def _in_own_process(target: Target, seconds: float) -> Practice:
     chosen = _choose(target)
     if chosen.source is None:
         return Practice(target.folder, problem=f"{target.name}.py is not there; write it, or hand in {target.name}.ipynb.")
+    done = _run_apart(target, chosen.source, seconds)
+    notebook = target.solution.with_suffix(".ipynb")
+    if done.unwritten and chosen.source != notebook and _is_further(notebook, chosen.source):
+        return _run_apart(target, notebook, seconds)
+    return done
+
+
+def _is_further(notebook: Path, stub: Path) -> bool:
+    """Whether a notebook holds work and the file beside it none: it is graded then."""
+    left = "NotImplementedError"
+    try:
+        code = solution_source(notebook.read_text(encoding="utf-8-sig"))
+        return code.count(left) < stub.read_text(encoding="utf-8-sig").count(left)
+    except (OSError, UnicodeDecodeError, NotebookError):
+        return False
+
+
+def _run_apart(target: Target, source: Path, seconds: float) -> Practice:
+    word = str(source) if source.suffix == ".ipynb" else target.folder
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer.json")
-        command = [sys.executable, "-m", "autograder.checking.practice", target.folder, "--answer", str(answer)]
+        command = [sys.executable, "-m", "autograder.checking.practice", word, "--answer", str(answer)]
         try:
             # What the student's code prints goes nowhere: a line of it could be a command to GitHub.
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=seconds, check=False)
-            return _practice(target, chosen.source.name, _read_answer(answer))
+            return _practice(target, source.name, _read_answer(answer))
         except subprocess.TimeoutExpired:
-            return Practice(target.folder, problem=f"{chosen.source.name} was stopped after {seconds:g} seconds: does a loop of it ever end?")
+            return Practice(target.folder, problem=f"{source.name} was stopped after {seconds:g} seconds: does a loop of it ever end?")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return Practice(target.folder, problem=f"{chosen.source.name} ended Python before its tests were done; `make check` shows where.")
+            return Practice(target.folder, problem=f"{source.name} ended Python before its tests were done; `make check` shows where.")
 
 
 def _choose(target: Target) -> _Chosen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,15 @@ def test_without_assignments_there_is_nothing_to_run(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert main([]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_notebook_counts_where_the_file_beside_it_is_still_the_stub(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cell = {"cell_type": "code", "source": "!ls\n" + desk.solution.read_text(), "metadata": {"nbgrader": {"grade_id": "masks", "solution": True}}}
+    notebook = desk.solution.with_suffix(".ipynb")
+    notebook.write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    names = re.findall(r"^def (\w+)", desk.solution.read_text(), re.MULTILINE)
+    stub = "".join(f'def {name}(*args):\n    raise NotImplementedError("not implemented yet: {name}")\n' for name in names)
+    desk.write(stub)
+    assert re.search(r"\| (\d+) of \1 \| all pass", practise(desk, monkeypatch, capfd))
