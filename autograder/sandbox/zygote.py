@@ -82,7 +82,7 @@ class Zygote:
     def _launch(cls, mode: Mode, wanted: set[str], program: str | None) -> Zygote:
         ours, theirs = socket.socketpair()
         paths = readable.paths()
-        inner = [os.path.realpath(sys.executable), "-I", "-S", "-B", str(readable.ROOT / _BOOT), str(theirs.fileno())]
+        inner = [os.path.realpath(sys.executable), "-s", "-P", "-S", "-B", str(readable.ROOT / _BOOT), str(theirs.fileno())]
         own = [readable.ROOT / name for name in readable.OWN_MODULES]
         interpreter = [Path(inner[0])]
         command = bubblewrap.command(program, inner, [*paths, *own, *interpreter]) if program else inner
@@ -212,8 +212,9 @@ class Zygote:
 
 def _environment() -> dict[str, str]:
     """Nothing of the grader's but where shared libraries lie. Workers have one thread, so no library may plan for more."""
-    # Torch makes its cache folder as it is imported, and is content with one that exists.
-    fixed = {"TORCHINDUCTOR_CACHE_DIR": "/", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Torch makes its cache folder as it is imported, and is content with one that exists. The same hash seed makes the same order of a set.
+    fixed = {"TORCHINDUCTOR_CACHE_DIR": "/", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+    fixed |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return fixed | {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 

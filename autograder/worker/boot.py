@@ -1,7 +1,7 @@
 """First lines of the forking process: an import path given by the grader, for as long as it imports and no longer.
 
-Run as a script with the control socket's descriptor as only argument, by `python -I -S -B`: no variable of the
-environment, no .pth file and no current folder decides what is imported.
+Run as a script with the control socket's descriptor as only argument, by `python -s -P -S -B` in an environment of the
+grader's making: no .pth file and no current folder decides what is imported.
 """
 
 import json

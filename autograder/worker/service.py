@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import operator
+import random
 import sys
 import types
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor, nn
 
@@ -88,12 +90,13 @@ class Service:
         self.objects.clear()
         self.ids.clear()
         self.graphs.clear()
-        torch.default_generator.manual_seed(seed)
+        _seed_generators(seed)
 
     def _seed(self, request: dict[str, Any], _decoder: Decoder, _encoder: Encoder) -> None:
-        torch.default_generator.manual_seed(request["seed"])
+        _seed_generators(request["seed"])
 
     def _load(self, request: dict[str, Any], _decoder: Decoder, _encoder: Encoder) -> None:
+        _seed_generators(0)
         self.ban.forbid(request["forbidden_names"], request["forbidden_operators"])
         self.filename = request["filename"]
         name = self.filename.removesuffix(".py")
@@ -212,6 +215,13 @@ class Service:
         except BaseException:
             text = ""
         return {"types": names, "text": text.encode("utf-8", "replace").decode(), "line": line}
+
+
+def _seed_generators(seed: int) -> None:
+    """All that a submission may draw from without a seed of its own, so that it draws the same in every grading."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
 
 
 def _state_of(tensor: Tensor) -> tuple[int, int]:

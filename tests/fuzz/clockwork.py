@@ -12,13 +12,12 @@ import socket
 from collections.abc import Callable, Iterator
 from unittest.mock import patch
 
-from tests.fuzz.scripts import Ending, Step, number_of, stamped
-
 from autograder.grading import worker_link
 from autograder.sandbox.zygote import WorkerUsage
 from autograder.wire import frame
 from autograder.wire.frame import PREFIX
 from autograder.worker.limits import WorkerLimits
+from tests.fuzz.scripts import Ending, Step, number_of, stamped
 
 POLLS = 5_000  # of one conversation: a grader that polls more often than a worker can act waits in a loop
 SLACK_SECONDS = 0.01

@@ -8,18 +8,22 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.fuzz.scripts import STAMP, Ending, Step, join, split
-
 from autograder.wire.frame import PREFIX
+from tests.fuzz.scripts import STAMP, Ending, Step, join, split
 
 _SCALARS: tuple[Any, ...] = (
     *(0, 1, -1, 2, 3, 7, 16, 255, 2**15, 2**31 - 1, 2**31, 2**40 - 1, 2**40, 2**63 - 1, 2**63, 2**64, 10**60, -(2**63)),
     *(0.0, 1.0, -0.0, 1.5, 1e308, float("inf"), float("nan"), True, False, None),
-    *("", "?", "t", "u", "l", "d", "y", "h", "float32", "float64", "bool", "bfloat16", "int64", "complex64", "float128", "weight", "\ud800", "x" * 300),
-    *([], {}, [[]], {"t": 0}, {"u": []}, {"l": []}, {"d": []}, {"d": [["a", 1]]}, {"y": "float32"}, {"h": 1}, {"h": 1, "class": "Thing", "parameters": []}),
-    *([0, 2**31 - 1, 2**31 - 1, 2**31 - 1], [2**39, 2**39, 0], [1] * 17, {"callable": True}, {"value": 1}, {"types": ["ValueError"], "text": "", "line": 1}),
+    *("", "?", "t", "u", "l", "d", "y", "h", "weight", "\ud800", "x" * 300),
+    *("float32", "float64", "bool", "bfloat16", "int64", "complex64", "float128"),
+    *([], {}, [[]], {"t": 0}, {"u": []}, {"l": []}, {"d": []}, {"d": [["a", 1]]}, {"y": "float32"}, {"h": 1}),
+    *([0, 2**31 - 1, 2**31 - 1, 2**31 - 1], [2**39, 2**39, 0], [1] * 17, {"callable": True}, {"value": 1}),
+    *({"h": 1, "class": "Thing", "parameters": []}, {"types": ["ValueError"], "text": "", "line": 1}),
 )
-_KEYS = ("id", "value", "tensors", "error", "changed", "cost", "forbidden", "graph", "differentiable", "dtype", "shape", "strides", "offset", "length", "grad")
+_KEYS = (
+    *("id", "value", "tensors", "error", "changed", "cost", "forbidden", "graph", "differentiable"),
+    *("dtype", "shape", "strides", "offset", "length", "grad"),
+)
 _MAX_STEPS = 40
 
 
@@ -147,7 +151,12 @@ def _payload(step: Step, random: Random) -> list[Step]:
 
 def _pace(step: Step, random: Random) -> list[Step]:
     return [
-        replace(step, piece=random.choice((0, 0, 1, 2, 7, 16, 100)), delay=random.choice((0, 0, 1, 8, 79, 80, 81, 255)), ending=random.choice(list(Ending)))
+        replace(
+            step,
+            piece=random.choice((0, 0, 1, 2, 7, 16, 100)),
+            delay=random.choice((0, 0, 1, 8, 79, 80, 81, 255)),
+            ending=random.choice(list(Ending)),
+        )
     ]
 
 

@@ -135,6 +135,7 @@ def test_the_process_holds_no_module_of_the_grader_but_its_own(start_worker: Sta
     assert (argv, original) == ([""], [])
     assert set(environment) <= {
         *("LANG", "LC_CTYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR", "LD_LIBRARY_PATH", "PWD"),
+        "PYTHONHASHSEED",
         *(name for name in environment if name.startswith(("TORCH", "PYTORCH", "KMP"))),  # set by torch itself
     }
 
@@ -178,6 +179,6 @@ def test_nothing_that_the_grader_knows_is_in_the_memory_of_a_worker(off_worker: 
 def test_the_command_line_tells_nothing(off: Zygote) -> None:
     assert off._process is not None
     command = Path(f"/proc/{off._process.pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
-    assert command[1:4] == ["-I", "-S", "-B"]
-    assert command[4].endswith("autograder/worker/boot.py")
-    assert len(command) == 6
+    assert command[1:5] == ["-s", "-P", "-S", "-B"]
+    assert command[5].endswith("autograder/worker/boot.py")
+    assert len(command) == 7
