@@ -14,15 +14,18 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 
 from autograder.commands.grade import gradebook_url
 from autograder.commands.publish import COURSE_FOLDER, update_gradebook
 from autograder.course.course import load_course
+from autograder.course.late import parse_time
 from autograder.course.roster import load_roster
 from autograder.gradebook.database import GradebookError
 from autograder.gradebook.write import read_extensions
+from autograder.grading.task import SandboxMode
 from autograder.nbgrader_course.settings import write_settings
 from autograder.reports.text import one_line
 from autograder.results.ledger import Ledger
@@ -72,7 +75,8 @@ def _prepare(options: FormgraderOptions, folder: Path, console: Console) -> None
     reports = Ledger(options.results).all_current()
     if not reports:
         raise GradebookError(f"{options.results} holds no graded submission; run `autograder grade` first, or name the folder with --results")
-    write_settings(folder, course, url)
+    newest = max(reports, key=lambda report: parse_time(report.graded_at))
+    write_settings(folder, options.course, options.results, url, options.roster, cast(SandboxMode, newest.sandbox.mode))
     found = standings(reports, course, roster, read_extensions(url, course))
     for warning in update_gradebook(url, course, found, roster, options.submissions, folder):
         console.print(f"note: {one_line(warning, 400)}", markup=False, highlight=False)

@@ -5,31 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from autograder.course.course import Course
+from autograder.grading.task import SandboxMode
 from autograder.results.atomic import LedgerError
 
 CONFIG = "nbgrader_config.py"
 _MARK = "# `autograder formgrader` writes this file. Delete this line to keep changes of your own.\n"
 
 
-def refuse(_notebook: object, _resources: object) -> object:
-    """In place of nbgrader's own grading, which would run a student's code with the instructor's rights."""
-    raise RuntimeError("nbgrader would run this notebook outside the sandbox; grade it with `autograder grade` instead")
-
-
-def write_settings(folder: Path, course: Course, gradebook: str) -> bool:
+def write_settings(folder: Path, course: Path, results: Path, gradebook: str, roster: Path | None, sandbox: SandboxMode) -> bool:
     """Write nbgrader's settings for the folder; False when there are some of the instructor's own. Raises LedgerError.
 
     The file may hold the gradebook's password: nobody but its owner can read it.
     """
     path = folder / CONFIG
+    options = {
+        "folder": str(folder),
+        "results": str(results.absolute()),
+        "gradebook": gradebook,
+        "roster": str(roster.absolute()) if roster else None,
+        "sandbox": sandbox,
+    }
     text = _MARK + (
+        "from autograder.nbgrader_course.config import configure\n\n"
         "c = get_config()\n"
-        f"c.CourseDirectory.course_id = {course.id!r}\n"
-        f"c.CourseDirectory.root = {str(folder)!r}\n"
-        f"c.CourseDirectory.db_url = {gradebook!r}\n"
-        "# What was handed in is graded in the sandbox, by `autograder grade`: nbgrader would run it here, as you.\n"
-        f"c.Autograde.sanitize_preprocessors = [{__name__ + '.refuse'!r}]\n"
+        "# `nbgrader autograde` grades in the sandbox: without this line it would run what students wrote, here, as you.\n"
+        f"configure(c, {str(course.absolute())!r}, {', '.join(f'{name}={value!r}' for name, value in options.items())})\n"
     )
     try:
         if path.is_file() and not path.read_text(encoding="utf-8").startswith(_MARK):
