@@ -1,7 +1,7 @@
 """A notebook's file as its cells, whatever its format, its editor or its author did to it.
 
 Cost is bounded before anything is built: a file of 64 MB whose JSON would become too many objects is refused. Measured, the
-worst that passes takes about 700 MB for a moment, an honest notebook with 50 MB of pictures about 150 MB.
+worst that passes takes about 800 MB for a moment, an honest notebook with 50 MB of pictures about 150 MB.
 """
 
 from __future__ import annotations

@@ -97,9 +97,10 @@ class Selector:
         return [found for role in roles for found in self._binders[name][role] if found.name == name] if name in self._binders else []
 
     def providers(self, name: str) -> list[Statement]:
-        """The statements that give `name` its value."""
+        """The statements that give `name` its value; a block that draws or checks is one only where there is no other."""
         if name not in self._providers:
-            self._providers[name] = self._find_providers(name)
+            found = self._find_providers(name)
+            self._providers[name] = [statement for statement in found if not statement.runs] or found
         return self._providers[name]
 
     def _find_providers(self, name: str) -> list[Statement]:

@@ -41,6 +41,7 @@ class Statement:
     at_once: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
     calls: bool = False  # an assignment that calls something
+    runs: bool = False  # a block that also calls something for what it does: one that draws, prints or checks
     unwritten: bool = False  # still the stub that was given out
     text: str = ""
 
@@ -129,7 +130,8 @@ def _statement(cell: ReadCell, node: ast.stmt, segment: str, future: bool) -> St
             return Statement(cell, node, Kind.RUN)  # `mask = mask(4)` tries a function and hides it
         return Statement(cell, node, Kind.ASSIGNMENT, binds, at_once, later, calls)
     if binds and not isinstance(node, ast.Expr | ast.Delete):
-        return Statement(cell, node, Kind.BLOCK, binds, at_once, later, calls=True)
+        runs = any(isinstance(part, ast.Expr) and isinstance(part.value, ast.Call) for part in _own_scope(node))
+        return Statement(cell, node, Kind.BLOCK, binds, at_once, later, calls=True, runs=runs)
     return Statement(cell, node, Kind.RUN, at_once=at_once)
 
 

@@ -21,6 +21,7 @@ from autograder.submissions.read import Reading, read_submission
 sys.path.append(str(Path(__file__).parent.parent / "grading"))
 from toy import ASSIGNMENT, LIMITS, NAME, grade_toy
 
+COURSE = Path(__file__).parents[2] / "assignments"
 STUB = '''from __future__ import annotations
 
 import torch
@@ -355,3 +356,12 @@ def test_many_statements_in_another_order_are_read(tmp_path: Path) -> None:
     found: dict[str, Any] = {}
     exec(compile(hand_in(tmp_path, book).text, "solution", "exec"), found)
     assert callable(found["halve"])
+
+
+@pytest.mark.parametrize("path", sorted(COURSE.glob("*/*.ipynb")), ids=lambda path: path.stem)
+def test_a_course_notebook_without_metadata_is_read_as_with_it(path: Path) -> None:
+    book, stub = json.loads(path.read_text()), path.with_suffix(".py").read_text()
+    as_given = read_notebook(json.dumps(book), path.stem, stub)
+    assert as_given.notes == ()
+    without_metadata(book)
+    assert read_notebook(json.dumps(book), path.stem, stub).source == as_given.source
