@@ -139,3 +139,14 @@ def test_the_command_of_nbgrader_makes_it_too(tmp_path):
     assert finished.returncode == 0, finished.stderr
     made = tmp_path / "release" / assignment.folder / f"{assignment.name}.ipynb"
     assert made.read_bytes() == (REPOSITORY / "assignments" / assignment.folder / f"{assignment.name}.ipynb").read_bytes()
+
+
+@pytest.mark.parametrize("source", ["x = 1", "# BEGIN SOLUTION\nx = 1\n# END SOLUTION", "### BEGIN SOLUTION\nx = 1\n### END SOLUTION"])
+def test_a_solution_cell_of_the_instructors_own_is_cleared_as_nbgrader_does(source):
+    pytest.importorskip("nbgrader", reason="nbgrader is not installed")
+    from autograder.nbgrader_course.clear import ClearSolutions
+
+    mark = {"schema_version": 3, "grade_id": "mine", "solution": True, "grade": False, "locked": False, "task": False}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source, metadata={"nbgrader": mark})])
+    cleared, _ = ClearSolutions().preprocess(notebook, {})
+    assert cleared.cells[0].source == "# YOUR CODE HERE\nraise NotImplementedError()"

@@ -227,6 +227,10 @@ def _files(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
+def _source(files: dict[str, Any]) -> set[str]:
+    return {name for name in files if name.startswith("source/")}
+
+
 def test_the_folder_is_as_nbgrader_lays_it_and_only_what_changed_is_written_again(tmp_path: Path) -> None:
     for student in ("ann", "ben"):
         handed = tmp_path / "submissions" / student / "01_attention"
@@ -236,14 +240,16 @@ def test_the_folder_is_as_nbgrader_lays_it_and_only_what_changed_is_written_agai
         (handed / "page.html").write_text(attacks.SCRIPT)
     folder, ben = tmp_path / "course", replace(REPORT, student="ben", submitted_at=None)
     update = _write(folder, tmp_path / "submissions", REPORT, ben)
-    assert set(_files(folder)) == {
+    files = _files(folder)
+    assert set(files) - _source(files) == {
         "submitted/ann/01_attention/attention.py", "submitted/ann/01_attention/timestamp.txt", "submitted/ben/01_attention/attention.py",
         "autograded/ann/01_attention/attention.ipynb", "autograded/ann/01_attention/timestamp.txt", "autograded/ben/01_attention/attention.ipynb",
         "submitted/ann/01_attention/attention.ipynb", "submitted/ben/01_attention/attention.ipynb",
     }  # fmt: skip
-    assert (folder / "source" / "01_attention").is_dir()
+    assert {"source/01_attention/attention.ipynb", "source/01_attention/test_public.py"} < _source(files)
+    assert b"BEGIN SOLUTION" in files["source/01_attention/attention.ipynb"][1]
     assert (folder / "autograded/ann/01_attention/timestamp.txt").read_text() == "2026-10-05 20:00:00.250000 UTC\n"
-    assert update.written == 8
+    assert update.written == 8 + len(_source(files))
 
     before = _files(folder)
     assert _write(folder, tmp_path / "submissions", REPORT, ben).written == 0
