@@ -13,6 +13,7 @@ from autograder.grading.grade import Grader
 from autograder.grading.seeds import seed_for_test
 from autograder.grading.task import Task
 from autograder.hidden_tests.rules import rules_of
+from autograder.misconceptions.bank import load_kills
 from autograder.reports.model import Report, TestResult
 from autograder.worker.analysis import analyse
 
@@ -49,17 +50,22 @@ def grade(task: Task) -> Report:
 
 
 def rehearse(task: Task, mistake: str) -> list[TestResult] | None:
-    """What a grading would say of a known mistake, without a worker and without costly tests. Only for the course's own code.
+    """What a grading would say of a known mistake, as far as the first test that names it. Only for the course's own code.
 
-    None when that does not tell: it fails nothing so, it does what its assignment forbids, which a worker notices, or it is not named
-    rightly, as one that changes the caller's own tensors.
+    Tests that it is not known to fail are left out, and so are costly ones; of the others those first that fewest mistakes fail, which
+    name it soonest. None when that does not tell: it fails nothing so, it does what its assignment forbids, which a worker notices,
+    or no test names it rightly alone.
     """
     if analyse(task.reading.text, f"{task.name}.py", rules_of(task.name).in_source)["tainted"]:
         return None
+    grader, kills = _warm_grader(), load_kills(task.name)
     module = LocalSubmission(_module(task.name, task.reading.text))
-    tests = _warm_grader().run_suite(task, module, [], costly=False)
-    named = {test.misconception.name for test in tests if test.misconception is not None}
-    return tests if named == {mistake} else None
+    known = [test for test in grader.suite(task.name).manifest if test.id in kills.get(mistake, ()) and not test.costly]
+    for test in sorted(known, key=lambda test: sum(test.id in failed for failed in kills.values())):
+        tests = grader.run_suite(task, module, [], only=(test.id,))
+        if {found.misconception.name for found in tests if found.misconception is not None} == {mistake}:
+            return tests
+    return None
 
 
 def measure(task: Task, seeds: tuple[str, ...]) -> Measured:

@@ -89,8 +89,8 @@ def examine_all(
     """Every known solution of each assignment examined: {"attention": {"reference": …, "stub": …, "right: terse": …, "wrong: no-scale": …}}.
 
     First measured, which tells what each misconception fails; then graded, which looks that up to name it. `write_kills` keeps it.
-    `rehearse_mistakes`: right solutions are only graded, and most misconceptions only run in this process, on one seed, without costly tests:
-    no margins, and a fraction of the time.
+    `rehearse_mistakes`: right solutions are only graded, and most misconceptions only run without a worker, on one seed, as far as the
+    first of their tests that names them: no margins, and a fraction of the time.
     """
     tasks = {
         (assignment.name, title): _task(course, assignment, source) for assignment in assignments for title, source in _solutions(assignment).items()

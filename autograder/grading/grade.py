@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,8 +149,19 @@ class Grader:
             flags += [f"{_where(places, line)}: {words}" for line, words in findings["outside_torch"]]
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))
 
-    def run_suite(self, task: Task, submission: RemoteSubmission | LocalSubmission, flags: list[str], *, costly: bool = True) -> list[TestResult]:
-        """Every test with its verdict and diagnosis. In a grading the submission is in its worker; an author's own may be in this process."""
+    def run_suite(
+        self,
+        task: Task,
+        submission: RemoteSubmission | LocalSubmission,
+        flags: list[str],
+        *,
+        costly: bool = True,
+        only: Collection[str] | None = None,
+    ) -> list[TestResult]:
+        """Every test with its verdict and diagnosis. In a grading the submission is in its worker; an author's own may be in this process.
+
+        `costly`, `only`: which tests, as in `Suite.run`; a grading runs all.
+        """
         suite, filename = self.suite(task.name), f"{task.name}.py"
         public_text = self._public_text(task)
         places = task.reading.places
@@ -164,7 +175,7 @@ class Grader:
             with submission.observed_by(transcript.note), listen_to_comparisons(transcript.note_comparison):
                 yield
 
-        for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing, costly=costly):
+        for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing, costly=costly, only=only):
             if finished is not None and finished.raised is None and submission.lost is not None:
                 finished = Finished(submission.lost)  # a test that catches what it should not hides no lost worker
             raised = finished.raised if finished is not None else None

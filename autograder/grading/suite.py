@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,11 +152,15 @@ class Suite:
         observing: Callable[[ExpectedTest], contextlib.AbstractContextManager[None]] = lambda _test: contextlib.nullcontext(),
         *,
         costly: bool = True,
+        only: Collection[str] | None = None,
     ) -> Iterator[tuple[ExpectedTest, Finished | None]]:
-        """Each test of the manifest with what came of it; None when one that it requires did not pass. Without `costly` ones when False."""
-        passed: set[str] = set()
+        """Each test of the manifest with what came of it; None when one that it requires did not pass.
+
+        Without `costly` ones when False. With `only`, those alone, and all others are taken to pass.
+        """
+        passed = set() if only is None else {test.id for test in self.manifest if test.id not in only}
         for item, test in zip(self._items, self.manifest, strict=True):
-            if test.costly and not costly:
+            if test.id in passed or (test.costly and not costly):
                 continue
             if any(name not in passed for name in test.requires):
                 yield test, None
