@@ -62,7 +62,8 @@ def graded_notebook(
     course: Course, assignment: Assignment, handed: Path, report: Report, suite: Sequence[TestResult], questions: Sequence[Question]
 ) -> tuple[dict[str, Any], str | None]:
     """The autograded notebook of what lies in `handed`, and the text that was graded: None when it is not the one that lies there."""
-    reading = read_submission(handed, assignment.name, course.limits.source_bytes, given_stub(assignment.folder))
+    limits = course.limits
+    reading = read_submission(handed, assignment.name, limits.source_bytes, given_stub(assignment.folder), limits.notebook_bytes)
     source = reading.text if reading.sha256 == report.submission_sha256 else None
     answers = read_answers(handed, assignment.name) if questions else {}
     return autograded_notebook(report, source, suite, questions, answers), source
