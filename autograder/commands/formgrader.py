@@ -73,10 +73,10 @@ def _prepare(options: FormgraderOptions, folder: Path, console: Console) -> None
     if url is None:
         raise GradebookError("formgrader needs a gradebook: install nbgrader (make grade-env), and do not say --gradebook none")
     reports = Ledger(options.results).all_current()
-    if not reports:
+    if not reports and not options.prepare_only:
         raise GradebookError(f"{options.results} holds no graded submission; run `autograder grade` first, or name the folder with --results")
-    newest = max(reports, key=lambda report: parse_time(report.graded_at))
-    write_settings(folder, options.course, options.results, url, options.roster, cast(SandboxMode, newest.sandbox.mode))
+    modes = [cast(SandboxMode, report.sandbox.mode) for report in sorted(reports, key=lambda report: parse_time(report.graded_at))]
+    write_settings(folder, options.course, options.results, url, options.roster, modes[-1] if modes else None)
     found = standings(reports, course, roster, read_extensions(url, course))
     for warning in update_gradebook(url, course, found, roster, options.submissions, folder):
         console.print(f"note: {one_line(warning, 400)}", markup=False, highlight=False)

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nbgrader.exchange import ExchangeCollect  # type: ignore[import-untyped]
+from nbgrader.exchange.default import ExchangeCollect  # type: ignore[import-untyped]
 
 from autograder.course.late import parse_time
 from autograder.nbgrader_course.folder import COPY_BYTES, RELEASE_KEY

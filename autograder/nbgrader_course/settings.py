@@ -12,7 +12,7 @@ CONFIG = "nbgrader_config.py"
 _MARK = "# `autograder formgrader` writes this file. Delete this line to keep changes of your own.\n"
 
 
-def write_settings(folder: Path, course: Path, results: Path, gradebook: str, roster: Path | None, sandbox: SandboxMode) -> bool:
+def write_settings(folder: Path, course: Path, results: Path, gradebook: str, roster: Path | None, sandbox: SandboxMode | None) -> bool:
     """Write nbgrader's settings for the folder; False when there are some of the instructor's own. Raises LedgerError.
 
     The file may hold the gradebook's password: nobody but its owner can read it.

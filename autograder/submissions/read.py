@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import hashlib
+import json
 import os
 import re
 import stat
@@ -160,9 +161,18 @@ def _text_of(data: bytes, filename: str, name: str, max_bytes: int, stub: str) -
 def _same_code(folder: int, notebook: str, text: str, max_bytes: int) -> bool:
     """Whether a notebook holds the same as a Python file beside it, as one that was made of it does."""
     try:
-        return solution_source(read_plain_file(folder, notebook, max_bytes).decode("utf-8-sig")).split() == text.split()
-    except (OSError, RefusedError, NotebookError, ValueError):
+        held = read_plain_file(folder, notebook, max_bytes).decode("utf-8-sig")
+        return text.split() in (solution_source(held).split(), _only_cell(held).split())
+    except (OSError, RefusedError, NotebookError, ValueError, RecursionError):
         return False
+
+
+def _only_cell(notebook: str) -> str:
+    """The text of a notebook's cell when it has just one, as one that was made of a file; else ""."""
+    parsed = json.loads(notebook)
+    cells = parsed.get("cells") if isinstance(parsed, dict) else None
+    source = cells[0].get("source") if isinstance(cells, list) and len(cells) == 1 and isinstance(cells[0], dict) else None
+    return source if isinstance(source, str) else ""
 
 
 def _timestamp(folder: int) -> tuple[str | None, tuple[str, ...]]:

@@ -24,8 +24,8 @@ def nbgrader(folder: Path, *arguments: str) -> int:
     """Run a command as if typed in `folder`. Returns the exit code."""
     before = os.getcwd()
     os.chdir(folder)
+    app = NbGraderApp()
     try:
-        app = NbGraderApp()
         app.initialize(list(arguments))
         app.start()  # ends with one or the other
     except NoStart:
@@ -34,8 +34,10 @@ def nbgrader(folder: Path, *arguments: str) -> int:
         return int(end.code or 0)
     finally:
         os.chdir(before)
-        NbGraderApp.clear_instance()
+        for made in (NbGraderApp, type(app.subapp)):  # nbgrader keeps them, with their options
+            made.clear_instance()
     raise AssertionError("nbgrader started nothing")
+
 
 def gradebook(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Everything that scores and feedback depend on."""

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ WRONG = (ROOT / "examples" / "submissions" / "dmitri.volkov" / "01_attention" / 
 RIGHT = (ROOT / "reference_solutions" / "attention.py").read_text()
 LATE = '[late]\npolicy = "percent"\npercent_per_day = 10\ncap_percent = 50\n\n[limits]'
 NAME = "01_attention"
+SUBMITTED = "SELECT n.id FROM submitted_notebook AS n JOIN submitted_assignment AS a ON a.id = n.assignment_id"
 
 
 def cell(source: str, kind: str = "code", **metadata: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Course:
 
 
 @pytest.fixture
-def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
     """Ann is right and late, Bob's file does not parse, Cem handed in nothing, Dan's notebook makes things up, Eve's is no notebook."""
     tiny = TinyClass.make(tmp_path)
     dated = COURSE.replace("points = 20\n", "points = 20\ndue = 2026-10-05T23:59:00Z\n", 1).replace("[limits]", LATE)
@@ -124,7 +124,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
     monkeypatch.setenv("AUTOGRADER_SECRET", "a secret of the tests")
     for variable in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
-    yield made
+    return made
 
 
 def test_a_prepared_folder_ends_in_the_same_scores_notebooks_and_reports(course: Course) -> None:
@@ -145,5 +145,68 @@ def test_a_prepared_folder_ends_in_the_same_scores_notebooks_and_reports(course:
     assert {student: course.text(student) for student in notebooks} == notebooks
     assert course.tiny.files().keys() == reports.keys()
     assert not course.marker.exists()
+    of_dan = {row[1]: row[2:] for row in scores["grades"] if row[0] == "dan"}
+    assert sum(row[0] or 0 for row in of_dan.values()) == 16.5
+    assert "test_bonus" not in of_dan
+    assert course.sql("SELECT sum(max_score) FROM grade_cells") == [(22.0,)]
     course.prepare()
     assert {student: course.text(student) for student in notebooks} == notebooks
+
+
+def test_a_folder_of_submissions_alone_ends_in_the_scores_of_autograder_grade(course: Course) -> None:
+    """With nbgrader's commands from the start: one gradebook by `nbgrader autograde`, one by `autograder grade`."""
+    course.folder.mkdir()
+    settings = f"gradebook='sqlite:///{course.database()}', sandbox={sandbox_mode()!r}, jobs=1"
+    course_file = str(course.tiny.folder / "course.toml")
+    text = f"from autograder.nbgrader_course.config import configure\nc = get_config()\nconfigure(c, {course_file!r}, {settings})\n"
+    (course.folder / "nbgrader_config.py").write_text(text)
+    source = course.folder / "source" / NAME
+    source.mkdir(parents=True)
+    (source / "attention.ipynb").write_text(notebook(cell("### BEGIN SOLUTION\npass\n### END SOLUTION", grade_id="attention", solution=True)))
+    assert nbgrader(course.folder, "generate_assignment", NAME) == 0
+    submitted = course.folder / "submitted"
+    for student in ("ann", "dan", "eve"):
+        shutil.copytree(course.tiny.submissions / student / NAME, submitted / student / NAME)
+    (submitted / "ann" / NAME / "attention.py").unlink()
+    (submitted / "ann" / NAME / "attention.ipynb").write_text(notebook(cell(RIGHT, grade_id="attention", solution=True)))
+    assert nbgrader(course.folder, "autograde", NAME) == 0
+    course.grade(submitted, "other", "other_results")
+    assert gradebook(course.database()) == gradebook(course.database("other"))
+    assert not course.marker.exists()
+    assert nbgrader(course.folder, "generate_assignment", NAME, "--force") == 0  # also with submissions
+    assert gradebook(course.database()) == gradebook(course.database("other"))
+
+
+def test_the_command_as_it_is_typed_starts_no_kernel(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish_command, "REPOSITORY", ROOT)
+    course.grade()
+    course.prepare()
+    before = gradebook(course.database())
+    shutil.rmtree(course.folder / "autograded" / "dan")
+    [(dan,)] = course.sql(f"{SUBMITTED} WHERE student_id = 'dan'")
+    course.sql(f"UPDATE grade SET auto_score = 0.25, needs_manual_grade = 1 WHERE notebook_id = '{dan}'")
+    shutil.rmtree(course.tiny.results / NAME / "dan")
+    command = [str(Path(sys.executable).parent / "nbgrader"), "autograde", NAME]
+    nowhere = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}  # an environment that is not activated
+    done = subprocess.run(command, cwd=course.folder, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "kernel" not in done.stderr.lower()
+    assert len(list((course.tiny.results / NAME / "dan").glob("*.json"))) == 1
+    assert gradebook(course.database()) == before
+    assert not course.marker.exists()
+
+
+def test_settings_that_cannot_be_used_stop_the_grading(course: Course, capfd: pytest.CaptureFixture[str]) -> None:
+    """nbgrader must not go on and grade by itself."""
+    course.grade()
+    course.prepare()
+    before = gradebook(course.database())
+    text = (course.tiny.folder / "course.toml").read_text()
+    (course.tiny.folder / "course.toml").write_text(text.replace("points = 20", "points = 'many'"))
+    assert nbgrader(course.folder, "autograde", NAME, "--force", "--student=dan") == 1
+    assert "points is 'many'; expected a number above 0" in capfd.readouterr().err
+    assert not course.marker.exists()
+    assert gradebook(course.database()) == before
+    (course.tiny.folder / "course.toml").write_text(text)
+    assert nbgrader(course.folder, "autograde", NAME, "--student=dan") == 0
+    assert gradebook(course.database()) == before

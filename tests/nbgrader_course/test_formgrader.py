@@ -257,16 +257,6 @@ def test_feedback_shows_the_mistake_and_the_comment_and_nothing_hidden(course: C
         assert str(ROOT) not in text
 
 
-def test_nbgraders_own_grading_runs_nothing_of_a_student_and_changes_no_score(course: Course) -> None:
-    scores = "SELECT group_concat(coalesce(auto_score, 'none') || needs_manual_grade || coalesce(manual_score, ''), ' ') FROM grade"
-    before = course.one(scores)
-    with pytest.raises(AssertionError, match="nbgrader would run this notebook outside the sandbox; grade it with `autograder grade` instead"):
-        course.nbgrader("autograde", "01_attention", "--force", "--student=bob")
-    assert course.one(scores) == before
-    assert main(course.arguments("--prepare-only")) == 0
-    assert (course.folder / "autograded" / "bob" / "01_attention" / "attention.ipynb").is_file()
-
-
 def test_nbgraders_own_export_reads_the_scores(course: Course) -> None:
     course.nbgrader("export", "--to", "out.csv")
     with open(course.folder / "out.csv", newline="") as file:
@@ -295,7 +285,7 @@ def test_grading_again_keeps_the_folder_in_step_and_settings_of_ones_own(course:
     [(("--results", "nothing"), "holds no graded submission; run `autograder grade` first"), (("--gradebook", "none"), "needs a gradebook")],
 )
 def test_without_anything_to_show_one_sentence_says_what_to_do(course: Course, arguments: tuple[str, ...], said: str, capsys: Any) -> None:
-    assert main(course.arguments("--prepare-only", *arguments)) == 2
+    assert main(course.arguments(*arguments)) == 2
     assert said in capsys.readouterr().err
 
 
