@@ -130,6 +130,24 @@ def _lengths(step: Step, random: Random) -> list[Step]:
     return [replace(step, data=PREFIX.pack(header, payload) + step.data[PREFIX.size :])]
 
 
+def _shape(step: Step, random: Random) -> list[Step]:
+    """A tensor of another shape, its strides and length in step with it or not."""
+    parts = split(step.data)
+    specs = parts[0].get("tensors") if parts is not None and isinstance(parts[0], dict) else None
+    if parts is None or not isinstance(specs, list) or not specs or not isinstance(specs[-1], dict):
+        return _header(step, random)
+    shape = [random.choice((0, 1, 2, 3, 2**20, 2**31 - 1, 2**39)) for _ in range(random.choice((0, 1, 2, 3, 4, 17)))]
+    strides, span = [], 1
+    for size in reversed(shape):
+        strides.insert(0, span)
+        span *= max(size, 1)
+    change = {"shape": shape, "strides": random.choice((strides, [1] * len(shape), [0] * len(shape)))}
+    if random.random() < 0.7:
+        change["length"] = 0 if 0 in shape else span * random.choice((1, 2, 4, 8))
+    specs[-1] |= change
+    return [replace(step, data=join(parts[0], parts[1]))]
+
+
 def _payload(step: Step, random: Random) -> list[Step]:
     parts = split(step.data)
     if parts is None:
@@ -176,4 +194,4 @@ def _order(step: Step, random: Random) -> list[Step]:
     return [replace(step, data=b"")]
 
 
-_CHANGES: tuple[Callable[[Step, Random], list[Step]], ...] = (_header, _header, _header, _header, _header, _payload, _bytes, _lengths, _pace, _order)
+_CHANGES: tuple[Callable[[Step, Random], list[Step]], ...] = (*[_header] * 5, _shape, _payload, _bytes, _lengths, _pace, _order)

@@ -26,7 +26,7 @@ from autograder.grading.seeds import seed_for_test
 from autograder.grading.suite import Suite
 from autograder.grading.worker_link import Source, WorkerLink
 from autograder.hidden_tests.rules import rules_of
-from autograder.wire.codec import Decoder, WireError, decode_tensors
+from autograder.wire.codec import MAX_DEPTH, Decoder, WireError, decode_tensors
 from autograder.wire.frame import ClosedError, DeadlinePassedError, read_frame
 from tests.fuzz.clockwork import Answerer, Clock, FakeZygote, ViolationError, simulated
 from tests.fuzz.scripts import Step, from_bytes
@@ -41,24 +41,34 @@ SOURCE = "import torch\n\ndef f(x, flag=True): ...\n\nclass Thing: ...\n"
 def frame(data: bytes) -> None:
     """A frame, its tensors and its values."""
 
-    def refuse(_node: Any) -> Any:
-        raise WireError("no plain data")
-
     clock = Clock()
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with ours, theirs, bounded():
         theirs.sendall(data[:100_000])
         theirs.close()
-        try:
+        with contextlib.suppress(WireError, ClosedError, DeadlinePassedError):
             header, payload = read_frame(ours, clock.now + 1e9, LIMITS.reply_bytes)
             tensors = decode_tensors(header.get("tensors", []), payload, dense=True)
-            Decoder(tensors, refuse).decode(header.get("value"))
-        except (WireError, ClosedError, DeadlinePassedError):
-            return
-    for tensor in tensors:
-        if tensor.untyped_storage().nbytes() > len(payload):
-            raise ViolationError("a tensor is larger than its message")
-        tensor.double().sum()
+            for tensor in tensors:
+                _check(tensor, payload)
+            value = header.get("value")
+            inner = value["value"] if isinstance(value, dict) and "value" in value else value
+            if _depth(Decoder(tensors, lambda _node: object()).decode(inner)) > MAX_DEPTH + 3:
+                raise ViolationError("a value is nested too deeply")
+
+
+def _check(tensor: Tensor, payload: bytearray) -> None:
+    if tensor.untyped_storage().nbytes() > len(payload):
+        raise ViolationError("a tensor is larger than its message")
+    if tensor.dtype == torch.bool and tensor.view(torch.uint8).gt(1).any():
+        raise ViolationError("a bool is neither true nor false")
+    for dimension in range(tensor.dim()):
+        tensor.double().sum(dimension)
+
+
+def _depth(value: Any) -> int:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ()
+    return 1 + max(map(_depth, items), default=0)
 
 
 def link(data: bytes) -> None:
