@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish formgrader export release doctor check practice verify generate figures test lint format bench clean grade-env author-env student-env
+.PHONY: help grade publish formgrader export release doctor check practice verify generate figures test fuzz lint format bench clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,8 @@ github-env:
 	@$(PYTHON) -m autograder.bootstrap grade github
 shard-env:
 	@$(PYTHON) -m autograder.bootstrap grade
+fuzz-env:
+	@$(PYTHON) -m autograder.bootstrap grade dev fuzz
 workflows-env:
 	@$(PYTHON) -m autograder.bootstrap workflows
 
@@ -70,6 +72,9 @@ figures: author-env ## draw the handouts' figures again from the reference solut
 
 test: author-env ## test the grader itself, a file of tests on each of two cores at a time
 	@$(VENV_PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+fuzz: fuzz-env ## fuzz what the grader reads of a worker and of a notebook, ten minutes: SECONDS=
+	@nice -n 10 $(VENV_PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),600)
 
 lint: author-env ## ruff and mypy --strict
 	@$(VENV_PYTHON) -m ruff check .

@@ -131,20 +131,26 @@ def _lengths(step: Step, random: Random) -> list[Step]:
 
 
 def _shape(step: Step, random: Random) -> list[Step]:
-    """A tensor of another shape, its strides and length in step with it or not."""
+    """Another shape of a tensor, its strides and length in step with it or not; or of a parameter, or of whatever else is a list of numbers."""
     parts = split(step.data)
-    specs = parts[0].get("tensors") if parts is not None and isinstance(parts[0], dict) else None
-    if parts is None or not isinstance(specs, list) or not specs or not isinstance(specs[-1], dict):
-        return _header(step, random)
+    if parts is None or not isinstance(parts[0], dict):
+        return _bytes(step, random)
     shape = [random.choice((0, 1, 2, 3, 2**20, 2**31 - 1, 2**39)) for _ in range(random.choice((0, 1, 2, 3, 4, 17)))]
-    strides, span = [], 1
-    for size in reversed(shape):
-        strides.insert(0, span)
-        span *= max(size, 1)
-    change = {"shape": shape, "strides": random.choice((strides, [1] * len(shape), [0] * len(shape)))}
-    if random.random() < 0.7:
-        change["length"] = 0 if 0 in shape else span * random.choice((1, 2, 4, 8))
-    specs[-1] |= change
+    places: list[tuple[Any, Any]] = []
+    _walk(parts[0], places, 0)
+    lists = [(holder, key) for holder, key in places if isinstance(holder[key], list) and holder[key] and type(holder[key][0]) is int]
+    if not lists:
+        return _header(step, random)
+    holder, key = random.choice(lists)
+    holder[key] = shape
+    if isinstance(holder, dict) and "strides" in holder:
+        strides, span = [], 1
+        for size in reversed(shape):
+            strides.insert(0, span)
+            span *= max(size, 1)
+        holder |= {"shape": shape, "strides": random.choice((strides, [1] * len(shape), [0] * len(shape)))}
+        if random.random() < 0.7:
+            holder["length"] = 0 if 0 in shape else span * random.choice((1, 2, 4, 8))
     return [replace(step, data=join(parts[0], parts[1]))]
 
 
