@@ -75,7 +75,7 @@ def text_of(outputs):
 def validate(notebook, name, folder):
     pytest.importorskip("nbgrader", reason="nbgrader is not installed")
     path = handed_out(notebook, name, folder)
-    command = [str(Path(sys.executable).with_name("nbgrader")), "validate", path.name]
+    command = [str(Path(sys.executable).with_name("nbgrader")), "validate", path.name, "--Execute.timeout=300"]
     finished = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=False)
     assert "Traceback" not in finished.stdout + finished.stderr
     return finished.stdout
