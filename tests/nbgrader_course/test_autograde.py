@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from nbgrader_app import gradebook, nbgrader
+from nbgrader_app import gradebook, nbgrader, press_autograde
 from tiny_class import COURSE, InlineExecutor, TinyClass
 from warm_grader import ROOT, sandbox_mode, warm_grader
 
@@ -208,5 +208,6 @@ def test_settings_that_cannot_be_used_stop_the_grading(course: Course, capfd: py
     assert not course.marker.exists()
     assert gradebook(course.database()) == before
     (course.tiny.folder / "course.toml").write_text(text)
-    assert nbgrader(course.folder, "autograde", NAME, "--student=dan") == 0
+    assert press_autograde(course.folder, NAME, "dan")["success"]
     assert gradebook(course.database()) == before
+    assert "test_bonus" not in course.text("dan")
