@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from autograder.bench import decoding, flash, machine, other_tools, tables
+from autograder.bench.pages import write_docs
 from autograder.bench.plan import FULL, QUICK, Results, Scale, execute, steps
 from autograder.grading.paths import REPOSITORY
 
@@ -105,17 +106,6 @@ def _print_table(console: Console, title: str, table: tables.Table) -> None:
     for line in lines:
         shown.add_row(*line)
     console.print(shown)
-
-
-def write_docs(path: Path, part: str, text: str, when: datetime) -> None:
-    """Put the tables between the two marks of a part of the page, in place of the last ones."""
-    page = path.read_text(encoding="utf-8")
-    begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
-    if begin not in page or end not in page:
-        raise SystemExit(f"error: {path} lacks the line {begin} or {end}, between which the figures go")
-    before, _, rest = page.partition(begin)
-    _, _, after = rest.partition(end)
-    path.write_text(f"{before}{begin}\n\nMeasured on {when:%Y-%m-%d}.\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _as_json(results: Results, started: datetime, notes: Sequence[str]) -> dict[str, object]:

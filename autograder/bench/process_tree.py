@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,10 @@ def adopt_orphans() -> bool:
     return False
 
 
-def run_measured(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path, log: Path) -> Usage:
-    """Run to the end. Nothing else may be a child of this process meanwhile. Raises CommandError.
+def run_measured(
+    command: Sequence[str | Path], environment: Mapping[str, str], folder: Path, log: Path, watch: Callable[[int], Sampler] = Sampler
+) -> Usage:
+    """Run to the end. Nothing else may be a child of this process meanwhile. `watch` is given the command's process. Raises CommandError.
 
     Ctrl-C ends the command and everything it started before KeyboardInterrupt goes on.
     """
@@ -64,7 +66,7 @@ def run_measured(command: Sequence[str | Path], environment: Mapping[str, str], 
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    sampler = Sampler(process.pid)
+    sampler = watch(process.pid)
     try:
         with sampler:
             _, status, usage = os.wait4(process.pid, 0)

@@ -122,20 +122,20 @@ def aims(records: Sequence[Record]) -> list[str]:
 def markdown(results: Results, machine: dict[str, str], notes: Sequence[str]) -> str:
     """The tables of docs/benchmarks.md."""
     records = list(results.records.values())
-    parts = ["\n".join(f"- {name}: {value}" for name, value in machine.items()), _markdown_table(main_table(records)), MEANING]
+    parts = ["\n".join(f"- {name}: {value}" for name, value in machine.items()), markdown_table(main_table(records)), MEANING]
     parts += ["\n".join(f"- {text}" for text in (*aims(records), *agreement(records), *notes))]
     if "isolated-2" in results.records:
-        parts += ["### Larger classes, two jobs", _markdown_table(scaling_table(results.records["isolated-2"]))]
+        parts += ["### Larger classes, two jobs", markdown_table(scaling_table(results.records["isolated-2"]))]
     if results.breakdown:
-        parts += ["### Where the time of one grading goes", _markdown_table(breakdown_table(results.breakdown))]
+        parts += ["### Where the time of one grading goes", markdown_table(breakdown_table(results.breakdown))]
     return "\n\n".join(parts) + "\n"
 
 
 def markdown_of_parts(parts: Sequence[tuple[str, Table]]) -> str:
-    return "\n\n".join(f"### {title}\n\n{_markdown_table(table)}" for title, table in parts) + "\n"
+    return "\n\n".join(f"### {title}\n\n{markdown_table(table)}" for title, table in parts) + "\n"
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     heads, lines = table
     rule = "|" + "|".join([" --- "] + [" ---: "] * (len(heads) - 1)) + "|"
     return "\n".join([f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(line)} |" for line in lines)])

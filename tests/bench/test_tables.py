@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.bench.__main__ import GRADERS, write_docs
+from autograder.bench.__main__ import GRADERS
 from autograder.bench.figures import Record, Sample
+from autograder.bench.pages import write_docs
 from autograder.bench.plan import Results
 from autograder.bench.process_tree import Usage
 from autograder.bench.tables import agreement, aims, main_table, markdown, scaling_table
