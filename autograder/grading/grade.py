@@ -83,14 +83,7 @@ class Grader:
         if task.reading.status is not Status.GRADED:
             finding = Finding(task.reading.status, [_not_run(test, "") for test in suite.manifest], task.reading.message)
         else:
-            try:
-                link = self._open(task)
-                finding = self._judge(task, suite, link)
-            except ZygoteDiedError:
-                # Nothing of this submission is kept from the broken attempt; a second death is an error of the machine.
-                self._zygotes.close()
-                link = self._open(task)
-                finding = self._judge(task, suite, link)
+            link, finding = self._judge_in_a_worker(task, suite)
             isolation = link.zygote.isolation
             with contextlib.suppress(ZygoteDiedError):
                 link.close()
@@ -119,6 +112,27 @@ class Grader:
             flags=(*task.reading.notes, *finding.flags),
             notes=task.reading.remarks,
         )
+
+    def _judge_in_a_worker(self, task: Task, suite: Suite) -> tuple[WorkerLink, Finding]:
+        """Once more, with nothing kept of the broken attempt, when what broke it may not have been the submission: what is comes again.
+
+        A second death of the zygote is an error of the machine: raises ZygoteDiedError.
+        """
+        try:
+            link, finding = self._judge_once(task, suite)
+            if not link.killed:
+                return link, finding
+            link.close()
+        except ZygoteDiedError:
+            self._zygotes.close()
+        return self._judge_once(task, suite)
+
+    def _judge_once(self, task: Task, suite: Suite) -> tuple[WorkerLink, Finding]:
+        link = self._open(task)
+        finding = self._judge(task, suite, link)
+        if link.died is not None:
+            raise link.died
+        return link, finding
 
     def _open(self, task: Task) -> WorkerLink:
         rules = rules_of(task.name)

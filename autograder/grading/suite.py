@@ -25,6 +25,7 @@ from autograder.checking.tensors import Tensors
 from autograder.grading.paths import HIDDEN_TESTS, REFERENCES, REPOSITORY
 from autograder.grading.seeds import seed_for_submission
 from autograder.grading.suite_error import SuiteError
+from autograder.sandbox.errors import ZygoteDiedError
 
 # What a run of many submissions in one process neither needs nor can afford for each test.
 _LEFT_OUT = (
@@ -181,7 +182,7 @@ class Suite:
         try:
             with torch.enable_grad():  # puts back what a variant that runs in this process may have switched off for good
                 item.obj(**{name: given[name] for name in item.fixturenames})
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, ZygoteDiedError):  # none of a submission's doing
             raise
         except BaseException as raised:
             return Finished(raised)

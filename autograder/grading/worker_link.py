@@ -17,7 +17,7 @@ from autograder.course.course import Limits
 from autograder.grading.errors import WorkerLostError, submission_error
 from autograder.grading.findings import checked_findings
 from autograder.hidden_tests.rules import Rules
-from autograder.sandbox.zygote import WorkerUsage, Zygote
+from autograder.sandbox.zygote import WorkerUsage, Zygote, ZygoteDiedError
 from autograder.wire.codec import Decoder, Encoder, WireError, decode_tensors
 from autograder.wire.frame import ClosedError, DeadlinePassedError, pack, read_frame, send_frame
 from autograder.worker.limits import WorkerLimits
@@ -63,6 +63,8 @@ class WorkerLink:
         self.cost: Cost | None = None
         self.measured = False  # whether any test asked what a call costs
         self.workers = 0
+        self.died: ZygoteDiedError | None = None  # whatever a test made of it
+        self.killed = False  # whether a worker may have been ended from outside: by the system, short of memory, or by somebody
         self._received_bytes = 0
         self._submission_limits = limits
         self._ends_at = time.monotonic() + limits.submission_seconds
@@ -203,7 +205,8 @@ class WorkerLink:
         if self.workers >= _MAX_WORKERS:
             raise self._lose("The submission ended its process again and again; nothing after this point was run.")
         self.workers += 1
-        self._stream = self.zygote.spawn(WorkerLimits(memory_bytes=self.limits.memory_bytes, cpu_seconds=int(self.limits.cpu_seconds)))
+        with self._noting_a_dead_zygote():
+            self._stream = self.zygote.spawn(WorkerLimits(memory_bytes=self.limits.memory_bytes, cpu_seconds=int(self.limits.cpu_seconds)))
         if self._loaded and operation != "load":
             self.load()
 
@@ -212,6 +215,7 @@ class WorkerLink:
         usage = self._reap() if self._stream is not None else None
         if reason is None:
             reason = _end_in_words(usage)
+            self.killed |= usage is not None and (usage.killed or usage.exit is None)
         self._lost = reason
         return WorkerLostError(reason)
 
@@ -219,10 +223,19 @@ class WorkerLink:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        usage = self.zygote.reap()
+        with self._noting_a_dead_zygote():
+            usage = self.zygote.reap()
         self.cpu_seconds += usage.cpu_seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, usage.peak_bytes)
         return usage
+
+    @contextlib.contextmanager
+    def _noting_a_dead_zygote(self) -> Generator[None]:
+        try:
+            yield
+        except ZygoteDiedError as error:
+            self.died = error
+            raise
 
     def close(self) -> None:
         """End the worker."""

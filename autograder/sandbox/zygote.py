@@ -30,6 +30,7 @@ _START_SECONDS = 120.0
 _ANSWER_SECONDS = 30.0
 _PROBE_LIMITS = WorkerLimits(memory_bytes=2**28, cpu_seconds=10)
 _BOOT = "autograder/worker/boot.py"
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class WorkerUsage:
     exit: str | None
     cpu_seconds: float
     peak_bytes: int
+    killed: bool = False  # by a signal that no mistake in a program causes; its own process may have sent it, too
 
 
 class Zygote:
@@ -148,7 +150,9 @@ class Zygote:
         """End the worker and say how it ended and what it used. Raises ZygoteDiedError."""
         answer = self._ask({"op": "reap"})
         words = "used up its processor (CPU) time" if answer.get("out_of_time") else _in_words(answer.get("ended"))
-        return WorkerUsage(words, float(answer.get("cpu_seconds", 0.0)), int(answer.get("peak_bytes", 0)))
+        ended = answer.get("ended")
+        killed = ended is not None and not answer.get("out_of_time") and os.WIFSIGNALED(ended) and os.WTERMSIG(ended) in _FROM_OUTSIDE
+        return WorkerUsage(words, float(answer.get("cpu_seconds", 0.0)), int(answer.get("peak_bytes", 0)), killed)
 
     def clone(self, forbidden_names: Collection[str] = (), forbidden_operators: Collection[str] = ()) -> Zygote:
         """A second one, for another process of the grader, in whose workers these operations are forbidden from the start.

@@ -1,0 +1,56 @@
+"""A process below the grader is killed in the midst of a grading: the report is that of an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graded_class import below
+from warm_grader import ROOT, grade, sandbox_mode, warm_grader
+
+from autograder.grading.worker_link import WorkerLink
+from autograder.hidden_tests.rules import rules_of
+from autograder.reports.model import Report
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+
+RIGHT = (ROOT / "reference_solutions" / "attention.py").read_text()
+_FIFTH = 5
+
+
+def _facts(report: Report) -> Any:
+    return report.score, report.tests, report.flags, report.message, report.status, report.sandbox
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Any:
+    return _facts(grade(RIGHT))
+
+
+@pytest.mark.parametrize("victim", ["worker", "zygote"])
+def test_what_died_is_started_again_and_costs_no_point(undisturbed: Any, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests: list[int] = []
+    start_test = WorkerLink.start_test
+
+    def kill_in_the_fifth(link: WorkerLink, seed: int) -> None:
+        tests.append(seed)
+        if len(tests) == _FIFTH:
+            zygotes = warm_grader()._zygotes
+            zygotes.of(sandbox_mode(), rules_of("attention"))
+            processes = below(os.getpid())
+            leaves = processes - {_parent(pid) for pid in processes}
+            [worker] = [pid for pid in leaves if b"boot.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            os.kill(worker if victim == "worker" else _parent(worker), signal.SIGKILL)
+        start_test(link, seed)
+
+    monkeypatch.setattr(WorkerLink, "start_test", kill_in_the_fifth)
+    assert _facts(grade(RIGHT)) == undisturbed
+    assert tests.count(tests[_FIFTH - 1]) == 2  # it was graded once more from the beginning
