@@ -100,33 +100,36 @@ class Otter(Contestant):
 
     def grade(self, entries: Sequence[Entry], folder: Path) -> Sample:
         submissions = write_class(entries, folder / "submissions")
-        archive = self._archive(folder)
+        archive = otter_archive(folder)
         lines = []
         for entry in entries:
             results = folder / "results" / entry.student
             results.mkdir(parents=True)
             lines.append(f"'{self._python}' -m otter run --no-logo -a '{archive}' -o '{results}' '{source_path(submissions, entry.student)}'")
         usage = _run_script(lines, folder, environment(), self._log(folder))
-        return Sample(len(entries), usage, {entry.student: self._points(folder / "results" / entry.student / "results.json") for entry in entries})
+        return Sample(len(entries), usage, {entry.student: otter_points(folder / "results" / entry.student / "results.json") for entry in entries})
 
-    def _archive(self, folder: Path) -> Path:
-        source = folder / "autograder"
-        (source / "tests").mkdir(parents=True)
-        config = {"show_stdout": False, "print_summary": False, "print_score": False}
-        (source / "otter_config.json").write_text(json.dumps(config), encoding="utf-8")
-        for number, test in enumerate(hidden_tests()):
-            name = f"q{number:02}_{test.id}"
-            text = (
-                "from otter.test_files import test_case\nfrom autograder.bench.checks import check\n\nOK_FORMAT = False\n"
-                f"name = {name!r}\npoints = {test.points}\n\n@test_case(hidden=True)\ndef test(env):\n    check({test.id!r}, env)\n"
-            )
-            (source / "tests" / f"{name}.py").write_text(text, encoding="utf-8")
-        return Path(shutil.make_archive(str(source), "zip", source))
 
-    def _points(self, path: Path) -> dict[str, float]:
-        found = json.loads(path.read_text(encoding="utf-8"))["tests"]
-        by_name = {str(entry["name"]).split(" - ")[0].partition("_")[2]: float(entry.get("score", 0.0)) for entry in found}
-        return _with_zeros({name: points for name, points in by_name.items() if name.startswith("test_")})
+def otter_archive(folder: Path) -> Path:
+    """What `otter run -a` takes, made below `folder`: a test file for each hidden test."""
+    source = folder / "autograder"
+    (source / "tests").mkdir(parents=True)
+    config = {"show_stdout": False, "print_summary": False, "print_score": False}
+    (source / "otter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    for number, test in enumerate(hidden_tests()):
+        name = f"q{number:02}_{test.id}"
+        text = (
+            "from otter.test_files import test_case\nfrom autograder.bench.checks import check\n\nOK_FORMAT = False\n"
+            f"name = {name!r}\npoints = {test.points}\n\n@test_case(hidden=True)\ndef test(env):\n    check({test.id!r}, env)\n"
+        )
+        (source / "tests" / f"{name}.py").write_text(text, encoding="utf-8")
+    return Path(shutil.make_archive(str(source), "zip", source))
+
+
+def otter_points(path: Path) -> dict[str, float]:
+    found = json.loads(path.read_text(encoding="utf-8"))["tests"]
+    by_name = {str(entry["name"]).split(" - ")[0].partition("_")[2]: float(entry.get("score", 0.0)) for entry in found}
+    return _with_zeros({name: points for name, points in by_name.items() if name.startswith("test_")})
 
 
 def _run_script(lines: Sequence[str], folder: Path, variables: dict[str, str], log: Path) -> Usage:

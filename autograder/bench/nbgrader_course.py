@@ -15,7 +15,7 @@ from autograder.bench.other_tools import environment
 from autograder.bench.population import NAME, Entry
 from autograder.bench.process_tree import CommandError, run_measured
 
-_CONFIG = """c = get_config()
+CONFIG = """c = get_config()
 c.CourseDirectory.course_id = "benchmark"
 c.CourseDirectory.root = {root!r}
 c.ExecutePreprocessor.timeout = 300
@@ -39,13 +39,13 @@ class Nbgrader(Contestant):
 
     def grade(self, entries: Sequence[Entry], folder: Path) -> Sample:
         variables = environment(
-            JUPYTER_CONFIG_DIR=str(folder / "jupyter"), JUPYTER_DATA_DIR=str(folder / "jupyter"), IPYTHONDIR=str(folder / "ipython")
+            JUPYTERCONFIG_DIR=str(folder / "jupyter"), JUPYTER_DATA_DIR=str(folder / "jupyter"), IPYTHONDIR=str(folder / "ipython")
         )
-        (folder / "nbgrader_config.py").write_text(_CONFIG.format(root=str(folder)), encoding="utf-8")
-        _write(folder / "source" / NAME / f"{NAME}.ipynb", _notebook("# YOUR CODE HERE"))
+        (folder / "nbgrader_config.py").write_text(CONFIG.format(root=str(folder)), encoding="utf-8")
+        _write(folder / "source" / NAME / f"{NAME}.ipynb", make_notebook("# YOUR CODE HERE"))
         self._run_aside([self._python, "-m", "nbgrader", "generate_assignment", NAME], folder, variables)
         for entry in entries:
-            _write(folder / "submitted" / entry.student / NAME / f"{NAME}.ipynb", _notebook(entry.source))
+            _write(folder / "submitted" / entry.student / NAME / f"{NAME}.ipynb", make_notebook(entry.source))
         usage = run_measured([self._python, "-m", "nbgrader", "autograde", NAME], variables, folder, self._log(folder))
         told = self._run_aside([self._python, "-c", _READ_POINTS, f"sqlite:///{folder / 'gradebook.db'}", NAME], folder, variables)
         return Sample(len(entries), usage, json.loads(told.strip().splitlines()[-1]))
@@ -58,7 +58,7 @@ class Nbgrader(Contestant):
         return done.stdout
 
 
-def _notebook(solution: str) -> dict[str, Any]:
+def make_notebook(solution: str) -> dict[str, Any]:
     cells = [_cell("solution", solution, {"grade": False, "solution": True, "locked": False})]
     for test in hidden_tests():
         source = f"from autograder.bench.checks import check\n\ncheck({test.id!r}, globals())"
