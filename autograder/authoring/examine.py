@@ -59,7 +59,7 @@ def rehearse(task: Task, mistake: str) -> list[TestResult] | None:
     if analyse(task.reading.text, f"{task.name}.py", rules_of(task.name).in_source)["tainted"]:
         return None
     grader, kills = _warm_grader(), load_kills(task.name)
-    module = LocalSubmission(_module(task.name, task.reading.text))
+    module = load_solution(task.name, task.reading.text)
     known = [test for test in grader.suite(task.name).manifest if test.id in kills.get(mistake, ()) and not test.costly]
     for test in sorted(known, key=lambda test: sum(test.id in failed for failed in kills.values())):
         tests = grader.run_suite(task, module, [], only=(test.id,))
@@ -71,7 +71,7 @@ def rehearse(task: Task, mistake: str) -> list[TestResult] | None:
 def measure(task: Task, seeds: tuple[str, ...]) -> Measured:
     """Run the suite on `task` in this process once for each seed, costly tests left out. Only for the course's own code."""
     suite = _warm_grader().suite(task.name)
-    module = LocalSubmission(_module(task.name, task.reading.text))
+    module = load_solution(task.name, task.reading.text)
     failed = []
     margins: dict[str, Margins] = {}
     for seed in seeds:
@@ -105,8 +105,9 @@ def _widened(margins: Margins, comparisons: list[Comparison]) -> Margins:
     return Margins(largest, smallest, tolerance)
 
 
-def _module(name: str, source: str) -> types.ModuleType:
+def load_solution(name: str, source: str) -> LocalSubmission:
+    """`source` as a submission in this process. Only for the course's own code."""
     module = types.ModuleType(f"{name}_under_examination")
     sys.modules[module.__name__] = module
     exec(compile(source, f"{name}.py", "exec", dont_inherit=True), module.__dict__)
-    return module
+    return LocalSubmission(module)
