@@ -57,10 +57,14 @@ def open_gradebook(url: str, course_id: str) -> Iterator[Any]:
 def begin_writing(db: Any) -> None:
     """Begin a transaction of the session that no other writer shares: two runs wait for each other rather than collide."""
     db.rollback()
+    _lock(db, db.get_bind().dialect.name)
+
+
+def _lock(db: Any, backend: str) -> None:
     text = importlib.import_module("sqlalchemy").text
-    if db.get_bind().dialect.name == "sqlite":
+    if backend == "sqlite":
         db.execute(text("BEGIN IMMEDIATE"))
-    elif db.get_bind().dialect.name == "postgresql":
+    elif backend == "postgresql":
         db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
 
 
@@ -98,26 +102,26 @@ def _prepare(api: Any, address: Address, course_id: str) -> None:
         with engine.begin() as connection:
             if address.backend == "postgresql":
                 _check_encoding(connection, address.shown)
-                connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
-            version, versioned = _version(connection, api, address.shown)
-            if version is not None and version != newest:
-                raise GradebookError(
-                    f"{address.shown} was made by another version of nbgrader ({version}, this one has {newest}); run: nbgrader db upgrade"
-                )
+            if _is_ready(connection, api, address.shown, newest, course_id):
+                return
+        with engine.begin() as connection:
+            _lock(connection, address.backend)
+            if _is_ready(connection, api, address.shown, newest, course_id):  # by another run, meanwhile
+                return
             api.Base.metadata.create_all(connection)
             course = api.Course.__table__
             if connection.execute(course.select().where(course.c.id == course_id)).first() is None:
                 connection.execute(course.insert().values(id=course_id))
-            if not versioned:
-                connection.execute(sqlalchemy.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
-            if version is None:
-                connection.execute(sqlalchemy.text("INSERT INTO alembic_version (version_num) VALUES (:version)"), {"version": newest})
+            version = sqlalchemy.table("alembic_version", sqlalchemy.column("version_num"))
+            connection.execute(sqlalchemy.text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL)"))
+            if connection.execute(version.select()).first() is None:
+                connection.execute(version.insert().values(version_num=newest))
     finally:
         engine.dispose()
 
 
-def _version(connection: Any, api: Any, shown: str) -> tuple[str | None, bool]:
-    """nbgrader's version of the database, "none" for tables of an old one; and whether there is a table for it."""
+def _is_ready(connection: Any, api: Any, shown: str, newest: str, course_id: str) -> bool:
+    """Whether nothing is to be made. Raises GradebookError for a database that is not ours to change."""
     sqlalchemy = importlib.import_module("sqlalchemy")
     inspector = sqlalchemy.inspect(connection)
     tables = set(inspector.get_table_names())
@@ -126,12 +130,14 @@ def _version(connection: Any, api: Any, shown: str) -> tuple[str | None, bool]:
     if foreign and not tables >= _TABLES:
         some = ", ".join(sorted(foreign)[:3])
         raise GradebookError(f"{shown} is not a gradebook of nbgrader (it holds {some}) and is left as it is; name another database")
-    versioned = "alembic_version" in tables
-    version = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version")).scalar() if versioned else None
+    version = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version")).scalar() if "alembic_version" in tables else None
     columns = {name: {column["name"] for column in inspector.get_columns(name)} for name in tables & set(own)}
     if any(not set(own[name].columns.keys()) <= present for name, present in columns.items()):
         version = version or "none"
-    return version, versioned
+    if version not in (None, newest):
+        raise GradebookError(f"{shown} was made by another version of nbgrader ({version}, this one has {newest}); run: nbgrader db upgrade")
+    course = api.Course.__table__
+    return version is not None and set(own) <= tables and connection.execute(course.select().where(course.c.id == course_id)).first() is not None
 
 
 def _check_encoding(connection: Any, shown: str) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ pytest.importorskip("nbgrader")
 
 from autograder.course.course import Assignment, Course, LatePolicy, Limits
 from autograder.course.roster import Roster, Student
-from autograder.gradebook.database import GradebookError
+from autograder.gradebook.database import GradebookError, open_gradebook
 from autograder.gradebook.write import read_extensions, write_gradebook
 from autograder.reports.model import Diagnosis, Outcome, Report, Status, TestResult
 from autograder.results.standings import standings
@@ -234,6 +235,23 @@ def test_a_failure_in_between_keeps_nothing_of_the_assignment(database: Database
     with pytest.raises(RuntimeError):
         write(make_report(student="ben"))
     assert database.dump() == before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_runs_at_once_make_a_new_gradebook_once(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    with ExitStack() as stack:
+        made = Database(f"sqlite:///{tmp_path}/new.db")
+        if kind == "postgresql":
+            made = stack.enter_context(request.getfixturevalue("server").database())
+
+        def open_it(_number: int) -> int:
+            with open_gradebook(made.url, "demo") as gradebook:
+                return len(gradebook.students)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(open_it, range(6))) == [0] * 6
+        assert made.execute("SELECT count(*) FROM alembic_version") == [(1,)]
+        assert made.execute("SELECT count(*) FROM course") == [(1,)]
 
 
 def test_two_runs_at_once_wait_for_each_other(database: Database, make_report) -> None:
