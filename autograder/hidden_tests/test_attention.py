@@ -477,6 +477,8 @@ def test_inputs_that_do_not_fit_are_refused(submission: Any, tensors: Any) -> No
         ("there is one key and more values", query, key[..., :1, :], value),
         ("the batch of key is smaller", query, key[:1], value[:1]),
         ("the batch of value is smaller", query, key, value[:1]),
+        ("the batch of value is larger", query[:1], key[:1], value),
+        ("the batch of key alone is smaller", query, key[:1], value),
         ("the batch of query is smaller", query[:1], key, value),
         ("key has fewer heads", query, key[:, :1], value[:, :1]),
         ("key has more heads", query[:, :2], key, value),
@@ -485,6 +487,8 @@ def test_inputs_that_do_not_fit_are_refused(submission: Any, tensors: Any) -> No
         ("value has an extra leading dimension", query[0], key[0], value[:1]),
         ("query has no dimension of queries", query[0, 0, 0], key[0, 0], value[0, 0]),
         ("key and value have no dimension of keys", query[0, 0], key[0, 0, 0], value[0, 0, 0]),
+        ("key has no dimension of keys", query[0, 0], key[0, 0, 0], value[0, 0]),
+        ("value has no dimension of keys", query[0, 0], key[0, 0], value[0, 0, 0]),
     ]
     for when, *inputs in wrong:
         assert_raises_value_error(partial(submission.scaled_dot_product_attention, *inputs), when=when)

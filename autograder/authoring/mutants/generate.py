@@ -41,30 +41,39 @@ class _Place:
 def mutants_of(source: str) -> list[Mutant]:
     """From top to bottom, each different program once. Annotations, docstrings, f-strings and the words of errors are left alone."""
     inside = {number for region in find_regions(source) for number in range(region.begin_line, region.end_line + 1)}
-    tree = ast.parse(source)
-    seen = {ast.dump(tree)}
+    lines = source.encode().splitlines(keepends=True)
     found: list[Mutant] = []
     keys: dict[Key, int] = {}
-    for place in _places(tree, tree, ""):
-        if place.node.lineno not in inside:
-            continue
-        for text in replacements(place.node, place.parent):
-            changed = _spliced(source, place.node, text)
-            try:
-                program = ast.dump(ast.parse(changed))
-                compile(changed, "mutant", "exec", dont_inherit=True)
-            except (SyntaxError, ValueError):
+    tree = ast.parse(source)
+    for part in tree.body:  # only the function or class is parsed again for each mutant of it
+        first, last = _first_line(part) - 1, part.end_lineno or part.lineno
+        seen = {ast.dump(part)}
+        for place in _places(part, tree, ""):
+            if place.node.lineno not in inside:
                 continue
-            if program in seen:
-                continue
-            seen.add(program)
-            line = source.splitlines()[place.node.lineno - 1].strip()
-            key = Key(place.function, line, f"{_short(ast.unparse(place.node))} → {_short(text)}")
-            keys[key] = keys.get(key, 0) + 1
-            if keys[key] > 1:
-                key = Key(key.function, key.line, f"{key.mutation} ({keys[key]})")
-            found.append(Mutant(key, place.node.lineno, changed))
+            for text in replacements(place.node, place.parent):
+                changed = _spliced(lines[first:last], place.node, text, first)
+                try:
+                    program = ast.parse(changed)
+                    compile(program, "mutant", "exec", dont_inherit=True)
+                except (SyntaxError, ValueError):
+                    continue
+                if (dumped := ast.dump(program.body[0])) in seen:
+                    continue
+                seen.add(dumped)
+                line = lines[place.node.lineno - 1].decode().strip()
+                key = Key(place.function, line, f"{_short(ast.unparse(place.node))} → {_short(text)}")
+                keys[key] = keys.get(key, 0) + 1
+                if keys[key] > 1:
+                    key = Key(key.function, key.line, f"{key.mutation} ({keys[key]})")
+                whole = b"".join([*lines[:first], changed, *lines[last:]]).decode()
+                found.append(Mutant(key, place.node.lineno, whole))
     return sorted(found, key=lambda mutant: mutant.number)
+
+
+def _first_line(part: ast.stmt) -> int:
+    decorators = part.decorator_list if isinstance(part, ast.FunctionDef | ast.ClassDef) else []
+    return min([part.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def _places(node: ast.AST, parent: ast.AST, function: str) -> Iterator[_Place]:
@@ -92,13 +101,12 @@ def _holds_slice(node: ast.Tuple) -> bool:
     return any(isinstance(element, ast.Slice) for element in node.elts)
 
 
-def _spliced(source: str, node: ast.stmt | ast.expr, text: str) -> str:
-    """`source` with `text` where `node` stands; offsets of nodes count bytes."""
-    lines = source.encode().splitlines(keepends=True)
-    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+def _spliced(lines: list[bytes], node: ast.stmt | ast.expr, text: str, above: int) -> bytes:
+    """`lines`, of which the first is line `above` + 1 of the file, with `text` where `node` stands; offsets of nodes count bytes."""
+    first, last = node.lineno - 1 - above, (node.end_lineno or node.lineno) - 1 - above
     before, after = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
     put = textwrap.indent(text, " " * node.col_offset).lstrip(" ") if isinstance(node, ast.stmt) else f"({text})"
-    return b"".join([*lines[:first], before, put.encode(), after, *lines[last + 1 :]]).decode()
+    return b"".join([*lines[:first], before, put.encode(), after, *lines[last + 1 :]])
 
 
 def _short(text: str) -> str:

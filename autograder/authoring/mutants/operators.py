@@ -30,6 +30,7 @@ _COMPARISON: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.In: (ast.NotIn,),
     ast.NotIn: (ast.In,),
 }
+_SYMMETRIC = {"min", "max", "maximum", "minimum", "broadcast_shapes", "transpose", "swapaxes"}
 _NAMES = {
     "float64": ("float32",),
     "float32": ("float64",),
@@ -143,11 +144,12 @@ def _constants(value: object) -> Iterator[bool | int | float | str]:
 
 def _call(node: ast.Call) -> Iterator[ast.AST]:
     """Arguments left out or exchanged; the call left out, which gives its first argument or the object whose method it is."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
     for place in range(len(node.keywords)):
         yield ast.Call(node.func, node.args, node.keywords[:place] + node.keywords[place + 1 :])
     for place in range(len(node.args)):
         yield ast.Call(node.func, node.args[:place] + node.args[place + 1 :], node.keywords)
-        if place and not isinstance(node.args[place - 1], ast.Starred) and not isinstance(node.args[place], ast.Starred):
+        if place and name not in _SYMMETRIC and not any(isinstance(argument, ast.Starred) for argument in node.args[place - 1 : place + 1]):
             exchanged = [*node.args[: place - 1], node.args[place], node.args[place - 1], *node.args[place + 1 :]]
             yield ast.Call(node.func, exchanged, node.keywords)
     if node.args and not isinstance(node.args[0], ast.Starred):
