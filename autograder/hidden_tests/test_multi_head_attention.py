@@ -344,6 +344,7 @@ def test_wrong_inputs(submission: Any, tensors: Tensors) -> None:
         ("key is 2-D", (query, key[0], value)),
         ("value is 2-D", (query, key, value[0])),
         ("all three are 2-D", (query[0], key[0], value[0])),
+        ("all three are one sequence without a batch", (key[0], key[0], key[0])),
         ("query is 4-D", (query[None], key, value)),
         ("key and value are 4-D", (query, key[None], value[None])),
         ("all three are 4-D", (query[None], key[None], value[None])),
