@@ -145,7 +145,9 @@ class Trials:
 
 
 def _classmates_work() -> str:
-    return f"{(REFERENCES / f'{NAME}.py').read_text(encoding='utf-8')}\n# {_CANARY_OF_CLASSMATE}\n"
+    """A right solution that is not the reference."""
+    path = sorted((REPOSITORY / "tests" / "alternative_solutions" / NAME).glob("*.py"))[0]
+    return f"{path.read_text(encoding='utf-8')}\n# {_CANARY_OF_CLASSMATE}\n"
 
 
 def _leaks(drop: Path) -> tuple[str, ...]:
