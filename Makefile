@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish formgrader export release doctor check practice verify generate figures test fuzz lint format bench clean grade-env author-env student-env
+.PHONY: help grade publish formgrader export release doctor check practice verify generate figures test fuzz lint format bench bench-load bench-security clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,12 @@ format: author-env ## let ruff format the code
 
 bench: author-env ## time this grader against nbgrader, otter-grader and plain pytest, in one run
 	@$(VENV_PYTHON) -m autograder.bench $(BENCH_ARGS)
+
+bench-load: author-env ## grade 2,000 submissions with endless loops among them: BENCH_ARGS="--folder F" goes on after a stop
+	@$(VENV_PYTHON) -m autograder.bench.load $(BENCH_ARGS)
+
+bench-security: author-env ## try attacks on this grader, nbgrader, otter-grader and plain pytest: points gained from each
+	@$(VENV_PYTHON) -m autograder.bench.security $(BENCH_ARGS)
 
 clean: ## remove what was made, but no results and no gradebook
 	@rm -rf build .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache bench_results *.egg-info
