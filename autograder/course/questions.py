@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from autograder.course.table import CourseError
@@ -49,7 +50,7 @@ def load_questions(repository: Path, name: str) -> tuple[Question, ...]:
     """The questions of the assignment NAME, () when it has none. Raises CourseError, which names the file and the line."""
     path = repository / "reference_solutions" / "questions" / f"{name}.md"
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -61,9 +62,8 @@ def load_questions(repository: Path, name: str) -> tuple[Question, ...]:
         raise CourseError(
             f'{path.name}: the first line must be a question\'s heading like "## pattern · figure · 2 points"; what stands above it belongs to none'
         )
-    ends = [*starts[1:], len(text)]
     found = []
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         line = text.count("\n", 0, start) + 1
         found.append(_question(text[start:end], f"{path.name}, line {line}"))
     ids = [question.id for question in found]
