@@ -8,7 +8,7 @@ SUBMISSIONS ?= examples/submissions
 A ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help grade publish formgrader export release doctor check practice verify generate figures test fuzz lint format bench bench-load bench-security clean grade-env author-env student-env
+.PHONY: help grade publish formgrader export release doctor check practice verify mutants generate figures test fuzz lint format bench bench-load bench-security clean grade-env author-env student-env
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ practice: student-env ## the practice score, as a student's run on GitHub shows 
 
 verify: author-env ## prove the hidden suites and write their kill matrices: A=attention, or all
 	@$(VENV_PYTHON) -m autograder verify $(A) $(if $(JOBS),--jobs "$(JOBS)")
+
+mutants: author-env ## change each reference in many small ways; each must lose points or have a reason: A=attention, or all; JOBS= WRITE=1
+	@$(VENV_PYTHON) -m autograder.authoring.mutants $(A) $(if $(JOBS),--jobs "$(JOBS)") $(if $(WRITE),--write)
 
 generate: author-env ## make stubs and notebooks again from the reference solutions and handouts
 	@$(VENV_PYTHON) -m autograder.authoring.generate
