@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder.mkdir(parents=True, exist_ok=True)
         run = _continued(folder, options)
         try:
-            if not run.finished:
+            if not run.finished and not options.figures:
                 _grade(run, handed, folder, options)
         except CommandError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -78,12 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             (folder / "load.json").write_text(json.dumps(asdict(run), indent=1) + "\n", encoding="utf-8")
         gradings = gradings_of(folder / "results", handed)
-    notes = [text for text in (note, "" if run.finished else "Stopped before the end: these are the figures until then.") if text]
+    notes = [note] if note else []
+    if not run.finished:
+        notes.append(f"Stopped before the end: these are the figures of the first {len(gradings):,} submissions.")
     if not gradings:
         return EXIT_INTERRUPTED
     text = load_tables.markdown(run, gradings, course.limits, [*machine.description().items()][:5], notes)
     print(text)
-    if options.docs and run.finished:
+    if options.docs:
         write_docs(options.docs, PART, text, datetime.now(UTC))
     return 0 if run.finished else EXIT_INTERRUPTED
 
@@ -207,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sandbox", choices=("require", "best"), default="require")
     parser.add_argument("--call-seconds", type=float, metavar="S", help="another limit than the course's, wall time of a call")
     parser.add_argument("--submission-seconds", type=float, metavar="S", help="another limit than the course's, wall time of a submission")
+    parser.add_argument("--figures", action="store_true", help="grade nothing more: only tell the figures of what is in the folder")
     parser.add_argument("--docs", type=Path, metavar="PAGE", help="put the figures into this Markdown page too (docs/benchmarks.md)")
     return parser
 

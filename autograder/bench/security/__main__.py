@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.bench import machine, other_tools
+from autograder.bench.checks import hidden_tests
 from autograder.bench.pages import write_docs
 from autograder.bench.security.attacks import GRADERS, HONEST, NBGRADER, OTTER, OURS, PYTEST, Attack, honest, load_attacks
 from autograder.bench.security.confined import available
@@ -69,7 +70,8 @@ def _try_all(trials: Trials, attacks: Sequence[Attack], graders: Sequence[str], 
     ours = [attack for attack, grader in left if grader == OURS]
     for name, outcome in (trials.attempt_ours(ours) if ours else {}).items():
         found.setdefault(name, {})[OURS] = outcome
-    left = [(attack, grader) for attack, grader in left if grader != OURS]
+    left = sorted(((attack, grader) for attack, grader in left if grader != OURS), key=lambda pair: graders.index(pair[1]))
+    hidden_tests()  # collected here once: pytest replaces standard streams meanwhile, which threads share
     pool = ThreadPoolExecutor(options.jobs)
     try:
         for number, (attack, grader, outcome) in enumerate(pool.map(lambda pair: (*pair, trials.attempt(pair[1], pair[0])), left), 1):
