@@ -50,7 +50,7 @@ def load_questions(repository: Path, name: str) -> tuple[Question, ...]:
     """The questions of the assignment NAME, () when it has none. Raises CourseError, which names the file and the line."""
     path = repository / "reference_solutions" / "questions" / f"{name}.md"
     try:
-        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         return ()
     except OSError as error:

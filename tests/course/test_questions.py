@@ -63,7 +63,7 @@ def test_no_file_and_an_empty_file_hold_no_question(load, tmp_path: Path) -> Non
 
 
 def test_line_ends_of_another_system_make_no_difference(load) -> None:
-    (why,) = load(WHY.replace("\n", "\r\n"))
+    (why,) = load("\ufeff" + WHY.replace("\n", "\r\n"))
     assert (why.id, why.points, why.answer) == ("why", 2.0, "Because of *that*.")
 
 
