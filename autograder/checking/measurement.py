@@ -13,8 +13,29 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 _aten = torch.ops.aten
-# PyTorch's own table leaves out the products that are added in place.
-_FLOPS = {**flop_registry, _aten.addmm_: flop_registry[_aten.addmm], _aten.baddbmm_: flop_registry[_aten.baddbmm]}
+
+
+def _with_vector(matrix: Tensor, *_args: Any, **_kwargs: Any) -> int:
+    return 2 * matrix.numel()
+
+
+def _added_to_vector(_added: Tensor, matrix: Tensor, *_args: Any, **_kwargs: Any) -> int:
+    return 2 * matrix.numel()
+
+
+def _with_each_row(rows: Tensor, others: Tensor, *_args: Any, **_kwargs: Any) -> int:
+    return 2 * rows.numel() * others.size(-2)
+
+
+# PyTorch's own table leaves out the products that are added in place, those with a vector, and what distances are made of.
+_FLOPS = {
+    **flop_registry,
+    _aten.addmm_: flop_registry[_aten.addmm],
+    _aten.baddbmm_: flop_registry[_aten.baddbmm],
+    **dict.fromkeys((_aten.mv, _aten.dot, _aten.vdot), _with_vector),
+    **dict.fromkeys((_aten.addmv, _aten.addmv_), _added_to_vector),
+    **dict.fromkeys((_aten._cdist_forward, _aten._euclidean_dist), _with_each_row),
+}
 
 
 @dataclass

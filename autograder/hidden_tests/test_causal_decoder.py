@@ -359,10 +359,14 @@ def test_dropout_draws(submission: Any, tensors: Tensors) -> None:
     """Every value is dropped on its own at the rate p, anew in each call, and none in eval mode."""
     width, p = 12, 0.3
     state = block_state(tensors, width, 5)
-    silent = ("out_proj.weight", "linear2.weight")
-    state = {name: torch.zeros_like(value) if name.endswith(silent) else value for name, value in state.items()}
-    for i, name in enumerate(("self_attention.out_proj.bias", "cross_attention.out_proj.bias", "linear2.bias")):
-        state[name] = torch.where(torch.arange(width) // 4 == i, 1.0, 0.0).double()  # each sub-layer adds to four features of its own
+    own = [torch.where(torch.arange(width) // 4 == i, 1.0, 0.0).double() for i in range(3)]  # each sub-layer adds to four features of its own
+    for name, values in zip(("self_attention", "cross_attention"), own[:2], strict=True):
+        # The values are the same at every key, so that their average under any weights is theirs, but for weights of which some are dropped.
+        state[f"{name}.in_proj_weight"][2 * width :] = 0
+        state[f"{name}.in_proj_bias"][2 * width :] = values
+        state[f"{name}.out_proj.weight"] = torch.eye(width, dtype=torch.float64)
+        state[f"{name}.out_proj.bias"] = torch.zeros_like(values)
+    state |= {"linear2.weight": torch.zeros_like(state["linear2.weight"]), "linear2.bias": own[2]}
     block = Block(submission, tensors, width, 3, norm_first=True, memory=True, state=state, dropout=p)
     x, memory = tensors.normal((3, 53, width), (3, 2, width))
     hint = "Is p the share dropped or kept, and does each value get a draw of its own?"
@@ -371,7 +375,8 @@ def test_dropout_draws(submission: Any, tensors: Tensors) -> None:
         with torch.set_grad_enabled(grad):
             added, again = ((block.run(x, memory).detach() - x) for _ in range(2))
         kept = added.abs() > 1e-9
-        assert_matches(added, kept.double() / (1 - p), what="what the sub-layers add in train mode", hint="By what are survivors multiplied?")
+        hint_inside = "By what are survivors multiplied? Is anything dropped inside the attention as well, such as its weights?"
+        assert_matches(added, kept.double() / (1 - p), what="what the sub-layers add in train mode", hint=hint_inside)
         for i in range(3):
             site = kept[..., 4 * i : 4 * i + 4]
             share = float(site.double().mean())

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autograder.checking import given
+from autograder.checking import given, tolerance
 from autograder.checking.assertions import (
     assert_equal,
     assert_finite,
@@ -28,6 +28,7 @@ from autograder.hidden_tests import naive_transformer as naive
 from autograder.hidden_tests.transformer_checks import (
     PAD,
     SIZES,
+    SRC_VOCABULARY,
     TGT_VOCABULARY,
     assert_rows_match,
     build,
@@ -71,6 +72,14 @@ def test_loss_is_the_smoothed_cross_entropy(submission: Any, tensors: Any) -> No
     large = submission.label_smoothed_loss(logits * 400, targets)
     expected = torch.tensor(naive.smoothed_loss(logits * 400, targets, 0.1, 0), dtype=torch.float64)
     assert_matches(large, expected, what="the loss of large logits", hint="Is the logarithm of a probability taken in one step?")
+    for shape, pad_id in (((3, 1), 0), ((1, 1), 0), ((2, 3), 4)):
+        logits, targets = tensors.normal((*shape, 7)), tensors.integers(shape, low=0, high=6)
+        targets = targets + (targets >= pad_id)
+        if pad_id:
+            targets[1, 1] = 0
+        expected = torch.tensor(naive.smoothed_loss(logits, targets, 0.1, pad_id), dtype=torch.float64)
+        hint = "Is only pad_id itself padding, and do dimensions of 1 stay where they are?"
+        assert_matches(submission.label_smoothed_loss(logits, targets, 0.1, pad_id), expected, what=f"the loss of {shape} targets", hint=hint)
 
 
 @pytest.mark.points(1)
@@ -366,6 +375,10 @@ def test_forward(submission: Any, tensors: Any) -> None:
             quiet = model(src, tgt)
             assert_matches(quiet, own, what="the logits in eval mode without gradient")
             assert_equal(model(src, tgt), quiet, what="the logits in eval mode, a second time")
+        single = submission.Transformer(SRC_VOCABULARY, TGT_VOCABULARY, **SIZES)
+        single.load_state_dict({name: value.float() for name, value in weights.items()})
+        logits = assert_tensor(single(src, tgt), (*shape, TGT_VOCABULARY), torch.float32, what="the logits in float32")
+        assert_matches(logits.double(), own, what="the logits in float32", tolerance=tolerance.SANITY)
     assert_inputs_unchanged(submission)
 
 

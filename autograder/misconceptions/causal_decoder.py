@@ -403,6 +403,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         ),
     ),
     Misconception(
+        "dropout-on-the-weights",
+        "You drop attention weights as well; in this block dropout acts on the sub-layers' outputs and after the activation only.",
+        (
+            (
+                "self.self_attention = nn.MultiheadAttention(d_model, num_heads, batch_first=True)",
+                "self.self_attention = nn.MultiheadAttention(d_model, num_heads, dropout=dropout, batch_first=True)",
+            ),
+            (
+                "nn.MultiheadAttention(d_model, num_heads, batch_first=True) if cross_attention else None",
+                "nn.MultiheadAttention(d_model, num_heads, dropout=dropout, batch_first=True) if cross_attention else None",
+            ),
+        ),
+    ),
+    Misconception(
         "dropout-in-eval",
         "You drop values in eval mode too; dropout acts in train mode only.",
         (

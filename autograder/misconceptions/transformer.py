@@ -147,6 +147,11 @@ MISCONCEPTIONS = (
         ),
     ),
     Misconception(
+        "positions-left-in-float64",
+        "You add the table of positions in float64; it has to take the dtype of the embeddings, or a model in float32 meets two dtypes.",
+        (("sinusoidal_encoding(ids.size(1), self.d_model).to(x))", "sinusoidal_encoding(ids.size(1), self.d_model))"),),
+    ),
+    Misconception(
         "positions-in-float32",
         "You take the positions through float32 on their way; cast the float64 table once, to the dtype of the embeddings.",
         ((_SUM, "return self.dropout(x + sinusoidal_encoding(ids.size(1), self.d_model).float())"),),
@@ -482,6 +487,11 @@ MISCONCEPTIONS = (
         "loss-summed",
         "You add the losses up; the loss is their mean over the real targets.",
         ((_MEAN, "return loss.masked_fill(~real, 0.0).sum()"),),
+    ),
+    Misconception(
+        "loss-squeezes-everything",
+        "You squeeze every dimension of 1, not only the one that gather leaves; sequences of one target lose theirs too, and are stretched against the batch.",
+        (("targets.unsqueeze(-1)).squeeze(-1)", "targets.unsqueeze(-1)).squeeze()"),),
     ),
     Misconception(
         "loss-of-nothing-nan",

@@ -27,3 +27,25 @@ def test_a_product_costs_the_same_however_it_is_written(multiply):
     with watching() as cost:
         multiply()
     assert cost.flops == PRODUCT
+
+
+MATRIX, ROW = torch.ones(30, 5), torch.ones(5)
+
+
+@pytest.mark.parametrize(
+    ("multiply", "flops"),
+    [
+        (lambda: MATRIX @ ROW, 2 * 30 * 5),
+        (lambda: torch.zeros(30).addmv(MATRIX, ROW), 2 * 30 * 5),
+        (lambda: torch.zeros(30).addmv_(MATRIX, ROW), 2 * 30 * 5),
+        (lambda: ROW @ ROW, 2 * 5),
+        (lambda: torch.vdot(ROW, ROW), 2 * 5),
+        (lambda: torch.cdist(MATRIX, MATRIX[:7]), 2 * 30 * 5 * 7),
+        (lambda: torch.cdist(MATRIX, MATRIX), 2 * 30 * 5 * 30),
+    ],
+    ids=["matrix @ row", "addmv", "addmv_", "row @ row", "vdot", "distances", "distances by products"],
+)
+def test_products_with_rows_and_distances_cost_too(multiply, flops):
+    with watching() as cost:
+        multiply()
+    assert cost.flops == flops

@@ -19,7 +19,7 @@ from autograder.grading.task import Task
 from autograder.reports.model import Status
 from autograder.submissions.read import Reading
 
-_LEAST_SECONDS = 10
+_LEAST_SECONDS = 5
 _WAITING = 3  # mutants handed out ahead for each job
 _RECENT = 3
 
@@ -94,7 +94,7 @@ def plan(name: str, reference: str) -> tuple[list[str], int]:
     if trial.killed_by is not None:
         raise UnsoundError(f"the reference of {name} fails {trial.killed_by}: run `make verify A={name}`")
     seconds = trial.cpu_seconds
-    return sorted(seconds, key=seconds.__getitem__), max(_LEAST_SECONDS, round(10 * sum(seconds.values())))
+    return sorted(seconds, key=seconds.__getitem__), max(_LEAST_SECONDS, round(4 * sum(seconds.values())))
 
 
 def attempt(name: str, source: str, tests: list[str], cpu_seconds: int, task: Task | None) -> tuple[str | None, str]:

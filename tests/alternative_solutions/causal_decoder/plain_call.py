@@ -1,4 +1,4 @@
-"""nn.MultiheadAttention called as it comes, need_weights=False; dropout on its weights too; one dropout module for each site."""
+"""nn.MultiheadAttention called as it comes, need_weights=False; one dropout module for each site."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class DecoderBlock(nn.Module):
             raise ValueError(f'activation must be "relu" or "gelu", got {activation!r}')
         self.activation = activation
         self.norm_first = norm_first
-        self.self_attention = nn.MultiheadAttention(d_model, num_heads, dropout=dropout, batch_first=True)
+        self.self_attention = nn.MultiheadAttention(d_model, num_heads, batch_first=True)
         self.norm1 = nn.LayerNorm(d_model)
-        self.cross_attention = nn.MultiheadAttention(d_model, num_heads, dropout=dropout, batch_first=True) if cross_attention else None
+        self.cross_attention = nn.MultiheadAttention(d_model, num_heads, batch_first=True) if cross_attention else None
         if cross_attention:
             self.norm2 = nn.LayerNorm(d_model)
         self.linear1 = nn.Linear(d_model, d_ff)
