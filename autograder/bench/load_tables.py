@@ -69,5 +69,14 @@ def _parts(run: Run) -> str:
     return f" ({run.parts} starts)" if run.parts > 1 else ""
 
 
+def _left(run: Run) -> str:
+    if not run.finished:
+        return f"What is left behind is looked at when a run ends; {run.changed_submissions or 'no'} change to what was handed in."
+    return (
+        f"Left behind: {run.left_processes} processes, {len(run.left_files)} files{_names(run.left_files)}; "
+        f"{run.changed_submissions or 'no'} change to what was handed in."
+    )
+
+
 def _names(files: Sequence[str]) -> str:
     return f" ({', '.join(files[:5])})" if files else ""

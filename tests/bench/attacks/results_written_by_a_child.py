@@ -23,7 +23,7 @@ def forge(place):
 
 
 def wait_and_forge():
-    places = [place for place in folders() if not place.startswith(("/usr", "@REPOSITORY@"))]
+    places = [place for place in folders() if os.access(place, os.W_OK) and not place.startswith("@REPOSITORY@")]
     watched = [os.getpid(), *ancestors()[:-2]]
     if os.fork():
         return
