@@ -119,6 +119,8 @@ def test_only_what_a_student_writes_is_changed():
     assert {mutant.number for mutant in mutants} == {7, 8, 9}
     assert all('f"x must be >= 0, got {x + 0}"' in mutant.source for mutant in mutants if mutant.key.mutation.startswith("return"))
     assert not [mutant.key for mutant in mutants if "x + 0 →" in mutant.key.mutation]
+    helper = REFERENCE.replace("def clipped", '### BEGIN SOLUTION\ndef lowest():\n    """Words."""\n    return 0\n\n\n### END SOLUTION\ndef clipped')
+    assert {mutant.key.mutation for mutant in mutants_of(helper) if mutant.key.function == "lowest"} == {"return 0 → return None", "0 → 1", "0 → -1"}
     assert len({mutant.key for mutant in mutants}) == len({ast.dump(ast.parse(mutant.source)) for mutant in mutants}) == len(mutants)
 
 

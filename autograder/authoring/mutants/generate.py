@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autograder.authoring.mutants.operators import replacements
+from autograder.authoring.mutants.operators import is_docstring, replacements
 from autograder.authoring.stubs import find_regions
 
 _SHORT = 110
@@ -82,11 +82,9 @@ def _places(node: ast.AST, parent: ast.AST, function: str) -> Iterator[_Place]:
     if isinstance(node, ast.stmt | ast.expr) and not (isinstance(node, ast.Slice) or (isinstance(node, ast.Tuple) and _holds_slice(node))):
         yield _Place(node, parent, function)
     for name, value in ast.iter_fields(node):
-        if (
-            name in ("annotation", "returns")
-            or isinstance(node, ast.JoinedStr)
-            or (isinstance(node, ast.Call) and _is_error(node) and name == "args")
-        ):
+        if name in ("annotation", "returns") or isinstance(node, ast.JoinedStr) or is_docstring(node):
+            continue
+        if isinstance(node, ast.Call) and _is_error(node) and name == "args":
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):

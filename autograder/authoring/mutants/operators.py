@@ -214,7 +214,7 @@ def _statement(node: ast.stmt) -> Iterator[str]:
         case ast.AugAssign():
             yield "pass"
             yield from (ast.unparse(ast.AugAssign(node.target, new(), node.value)) for new in _BINARY.get(type(node.op), ()))
-        case ast.Assign() | ast.AnnAssign() | ast.Expr() | ast.Raise() | ast.Delete() if not _is_docstring(node):
+        case ast.Assign() | ast.AnnAssign() | ast.Expr() | ast.Raise() | ast.Delete() if not is_docstring(node):
             yield "pass"
 
 
@@ -222,5 +222,5 @@ def _block(body: list[ast.stmt]) -> str:
     return "\n".join(ast.unparse(statement) for statement in body) or "pass"
 
 
-def _is_docstring(node: ast.stmt) -> bool:
+def is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
