@@ -29,7 +29,7 @@ _HIDDEN = {
     "the reference": ("softmax over nothing is 0/0",),
     "the grader's environment": (_CANARY_OF_ENVIRONMENT,),
     "a classmate's work": (_CANARY_OF_CLASSMATE,),
-    "code in the grader's process": ("run in the process of the grader",),
+    "the grader's own process": ("run in the process of the grader",),
 }
 _SECONDS = 180
 _READ_POINTS = """
