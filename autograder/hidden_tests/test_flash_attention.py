@@ -544,6 +544,9 @@ def test_bad_arguments(submission: Any, tensors: Any) -> None:
         ("key and value have one head", query, key[:, :1], value[:, :1]),
         ("query has fewer leading dimensions", query[0], key, value),
         ("key and value have no leading dimensions", query, key[0, 0], value[0, 0]),
+        ("query has no dimension of queries", query[0, 0, 0], key[0, 0], value[0, 0]),
+        ("key has no dimension of keys", query[0, 0], key[0, 0, 0], value[0, 0]),
+        ("value has no dimension of keys", query[0, 0], key[0, 0], value[0, 0, 0]),
     )
     for function in (submission.flash_attention_forward, submission.flash_attention):
         for when, *inputs in wrong:

@@ -9,7 +9,12 @@ def _settings(query, key, value, scale, block_q, block_k):
     if block_q < 1 or block_k < 1:
         raise ValueError(f"blocks must be positive, got ({block_q}, {block_k})")
     try:
-        same = query.shape[:-2] == key.shape[:-2] == value.shape[:-2] and query.shape[-1] == key.shape[-1] and key.shape[-2] == value.shape[-2]
+        same = (
+            query.dim() > 1
+            and query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
+            and query.shape[-1] == key.shape[-1]
+            and key.shape[-2] == value.shape[-2]
+        )
     except IndexError:
         same = False
     if not same:
