@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 from autograder.grading.task import Task
+from autograder.sandbox.socket_folder import socket_folder
 
 if TYPE_CHECKING:
     from autograder.grading.grade import Grader
@@ -21,6 +23,7 @@ _grader: Grader | None = None
 
 def local_executor(jobs: int) -> Executor:
     """`jobs` processes that share one import of torch."""
+    tempfile.tempdir = socket_folder()  # multiprocessing names its sockets there
     context = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
     if hasattr(context, "set_forkserver_preload"):
         context.set_forkserver_preload(["autograder.grading.grade"])

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from autograder.sandbox.socket_folder import socket_folder
 from autograder.wire.codec import Decoder, Encoder, WireError, decode_tensors
 from autograder.wire.frame import ClosedError, DeadlinePassedError, pack, read_frame, send_frame
 
@@ -92,7 +93,7 @@ def raise_limit():
 def open_doors(stream: socket.socket) -> list[str]:
     """What the worker at `stream` could reach and must not, each with its cure."""
     name = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory(dir=socket_folder()) as folder, contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         unix = [f"{folder}/socket", f"\0{name}" if sys.platform == "linux" else f"{folder}/second"]
         for address in unix:

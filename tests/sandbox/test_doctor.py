@@ -16,7 +16,8 @@ from autograder.worker import landlock
 
 
 def test_this_machine_is_diagnosed_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.Zygote, "start", lambda _mode: zygote_of("landlock+seccomp").clone())
+    running = zygote_of("landlock+seccomp")
+    monkeypatch.setattr(doctor.Zygote, "start", lambda _mode: running.clone())
     findings = {finding.name: finding for finding in doctor.diagnose()}
     assert findings["Python"].ok
     assert "torch" in findings
