@@ -443,10 +443,10 @@ def test_size_of_the_paper(submission: Any) -> None:
     require(big == 214_245_376, "the big model has another number of parameters than the paper's.")
 
 
-# Rows that end at other steps, padding and bos as tokens like any other, and a first column of nothing but padding.
+# Rows that end at other steps, padding, bos and ids on both sides of eos as tokens like any other, and a first column of nothing but padding.
 _PAD, _BOS, _EOS = 4, 3, 2
-_TEXTS = torch.tensor([[4, 6, 2, 9, 9], [4, 2, 9, 9, 9], [4, 3, 4, 2, 9]])
-_ANSWERS = torch.tensor([[4, 6, 2, 4], [4, 2, 4, 4], [4, 3, 4, 2]])
+_TEXTS = torch.tensor([[4, 1, 2, 9, 9], [4, 2, 9, 9, 9], [4, 3, 4, 2, 9]])
+_ANSWERS = torch.tensor([[4, 1, 2, 4], [4, 2, 4, 4], [4, 3, 4, 2]])
 _TOKENS = 9  # written until each row has its eos
 
 
