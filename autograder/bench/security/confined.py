@@ -8,8 +8,11 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from autograder.grading.paths import REPOSITORY
 
 _FILE_BYTES = 1 << 28
 _GRACE = (  # what an attack leaves running has these seconds to act
@@ -27,6 +30,8 @@ def run_confined(
     """The exit code, None when the deadline passed. Nothing but `work` can be written, no network reached, and no process outlives it."""
     command = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    for needed in (str(REPOSITORY), sys.prefix, sys.base_prefix):  # even where they lie in /tmp
+        command += ["--ro-bind", needed, needed]
     command += ["--bind", str(work), str(work)] if writable else []
     command += ["--chdir", str(folder), *words]
     with log.open("ab") if log else contextlib.nullcontext(subprocess.DEVNULL) as output:
