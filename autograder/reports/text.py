@@ -87,8 +87,8 @@ def escape_markdown(text: str) -> str:
 
 def _escape_line(line: str) -> str:
     escaped = _MARKDOWN_SPECIAL.sub(r"\\\g<0>", line.strip().replace("&", "&amp;"))
-    escaped = _BLOCK_START.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", escaped)
-    return _LINK_SCHEME.sub(r"&#8203;\g<0>", _REFERENCE.sub("&#8203;", escaped))
+    escaped = _LINK_SCHEME.sub(r"&#8203;\g<0>", _REFERENCE.sub("&#8203;", escaped))
+    return _BLOCK_START.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", escaped)  # last, to see how the line begins now
 
 
 def markdown_code(text: str) -> str:

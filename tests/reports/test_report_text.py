@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -60,6 +60,8 @@ def test_clean_text_holds_no_control_or_format_character(dirty):
 
 @settings(max_examples=400)
 @given(HOSTILE)
+@example("://")
+@example("#://1) :")
 def test_escaped_text_renders_as_itself_and_as_nothing_but_a_paragraph(raw):
     html = RENDERER.render(text.escape_markdown(raw))
     assert set(re.findall(r"</?([a-z0-9]+)", html)) <= {"p", "br"}
