@@ -70,6 +70,7 @@ def python_of(source: str) -> PythonText:
 
 
 def parsed(source: str) -> ast.Module | None:
+    """The syntax tree of `source`, None when it is no Python."""
     try:
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(source)

@@ -1,7 +1,7 @@
 """The questions of an assignment that a person grades: what is asked, for how many points, by which rubric.
 
 They are written in `reference_solutions/questions/NAME.md`, with what students must not see, and go from there into the
-notebook (question and rubric), into the gradebook (points) and in front of whoever grades (model answer):
+notebook (question and rubric), into the gradebook (points) and into the instructor's own notebook (model answer too):
 
     ## pattern · figure · 2 points
     What is asked.

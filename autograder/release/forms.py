@@ -17,12 +17,13 @@ import lzma
 import re
 import tarfile
 import urllib.parse
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from autograder.checking.notebook_commands import parsed
 
 MAX_DEPTH = 5
 MAX_BYTES = 64 << 20  # of all that one file holds, unpacked
@@ -200,12 +201,3 @@ def _decoded(text: str) -> Iterator[tuple[str, bytes]]:
                 continue
     for found in _HEX.finditer(text):
         yield "decoded from hexadecimal digits", bytes.fromhex(found[0][: len(found[0]) // 2 * 2])
-
-
-def parsed(source: str) -> ast.Module | None:
-    """The syntax tree of `source`, None when it is no Python."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

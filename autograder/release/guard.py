@@ -14,16 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from autograder.checking.notebook_commands import parsed
 from autograder.release.compiled import by_anchor, code_bytes, first_code, unreadable_kind, vocabulary
-from autograder.release.forms import Form, TooMuchError, forms, parsed
+from autograder.release.forms import Form, TooMuchError, forms
 from autograder.release.secrets import Kind, Secrets
 from autograder.release.structure import first_shared, signatures
-from autograder.release.wording import WINDOW, Run, known_windows, letters, longest_run, telling_parts, windows
+from autograder.release.wording import LEAST_SENTENCE, WINDOW, Run, known_windows, letters, longest_run, telling_parts, windows
 
 # Letters and digits in a row, shared with a secret, that are too many to be chance. The longest that legitimate files share
 # today: 53 with a solution, 90 with a hidden test (a helper that a public test has too), 40 with a misconception.
 _LONGEST_SHARED = {"solutions": 80, "tests": 120, "misconceptions": 60, "answers": 60}
-_LEAST_SENTENCE = 24  # a shorter one is anybody's
 
 # Of the names and texts of a file, those that a leak shows: handouts show 7 in a hundred of a hidden suite's.
 _LEAST_WORDS = 8
@@ -122,7 +122,7 @@ class Guard:
         """What misconceptions and model answers say, as letters, with the file that says it."""
         banks = [secret for secret in self._secrets.files if secret.kind is Kind.MISCONCEPTION]
         said = [(letters(sentence), str(secret)) for secret in banks for sentence in _sentences_of(secret.tree)]
-        told = [(sentence, source) for sentence, source in said if len(sentence) >= _LEAST_SENTENCE]
+        told = [(sentence, source) for sentence, source in said if len(sentence) >= LEAST_SENTENCE]
         shown = letters("\n".join(self._secrets.questions))
         return told + [(sentence, str(answer)) for answer in self._secrets.answers for sentence in answer.sentences() if sentence not in shown]
 

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.checking.notebook_commands import parsed
 from autograder.course.questions import Question, load_questions
 from autograder.course.table import CourseError
 from autograder.release.errors import ReleaseError
-from autograder.release.forms import parsed
-from autograder.release.wording import letters
+from autograder.release.wording import LEAST_SENTENCE, letters
 
 WHERE = "reference_solutions/questions/*.md"
 
-_LEAST_SENTENCE = 24  # letters and digits; a shorter one is anybody's
 _LEAST_FORMULA, _LEAST_DIGITS = 12, 6  # but a short one that is made of numbers is not
 _CODE = re.compile(r"^([ \t]*)(```+|~~~+)[^\n]*\n(.*?)^[ \t]*\2[ \t]*$\n?", re.MULTILINE | re.DOTALL)
 _PARAGRAPH = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-+*|>]|\d+[.)]) ?)")
@@ -41,7 +40,7 @@ class ModelAnswer:
             for sentence in _SENTENCE_END.split(paragraph):
                 said = letters(sentence)
                 digits = sum(character.isdigit() for character in said)
-                if len(said) >= _LEAST_SENTENCE or (len(said) >= _LEAST_FORMULA and digits >= _LEAST_DIGITS):
+                if len(said) >= LEAST_SENTENCE or (len(said) >= _LEAST_FORMULA and digits >= _LEAST_DIGITS):
                     yield said
 
 
@@ -86,4 +85,4 @@ def _check_telling(answers: Sequence[ModelAnswer], public: Iterable[str]) -> Non
     shown = letters("\n".join(public))
     for answer in answers:
         if all(sentence in shown for sentence in answer.sentences()):
-            raise ReleaseError(f"{answer} has no sentence of its own of {_LEAST_SENTENCE} letters, so that nobody would see it leak; write one out")
+            raise ReleaseError(f"{answer} has no sentence of its own of {LEAST_SENTENCE} letters, so that nobody would see it leak; write one out")

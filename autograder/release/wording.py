@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+LEAST_SENTENCE = 24  # letters and digits; a shorter one is anybody's
 WINDOW = 32  # letters and digits that are compared at a time
 
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")

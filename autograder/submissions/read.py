@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import errno
 import hashlib
-import json
 import os
 import re
 import stat
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.checking.notebook import NotebookError, Place, read_notebook, solution_source
-from autograder.checking.notebook_json import MAX_NOTEBOOK_BYTES
+from autograder.checking.notebook_json import MAX_NOTEBOOK_BYTES, load_json
 from autograder.reports.model import Status
 
 _COPY = re.compile(r"(?: ?\(\d+\)| ?- ?copy ?\d*|-checkpoint)(?=\.)")  # what browsers, Windows and Jupyter add to a second file's name
@@ -169,7 +168,7 @@ def _same_code(folder: int, notebook: str, text: str, max_bytes: int) -> bool:
 
 def _only_cell(notebook: str) -> str:
     """The text of a notebook's cell when it has just one, as one that was made of a file; else ""."""
-    parsed = json.loads(notebook)
+    parsed = load_json(notebook)
     cells = parsed.get("cells") if isinstance(parsed, dict) else None
     source = cells[0].get("source") if isinstance(cells, list) and len(cells) == 1 and isinstance(cells[0], dict) else None
     return source if isinstance(source, str) else ""
