@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from autograder.authoring.mutants.__main__ import PAGE
 from autograder.authoring.mutants.equivalents import EQUIVALENTS, EquivalentsError, load_equivalents, problems
 from autograder.authoring.mutants.generate import Key, mutants_of
 from autograder.authoring.mutants.journal import Journal
@@ -186,7 +187,9 @@ def test_a_journal_goes_on_after_a_run_that_was_killed(tmp_path):
 
 def test_counts_are_replaced_row_by_row():
     page = with_counts("# Title\n\nWords.\n", {"01_one": (9, 8, 1, 1, 0)})
-    page = with_counts(page, {"02_two": (5, 5, 0, 0, 0)}) + "Last words.\n"
+    page = with_counts(page, {"02_two": (5, 5, 0, 0, 0)})
+    assert page.count("| assignment |") == 1  # also where the table ends the page
+    page += "\nLast words.\n"
     page = with_counts(page, {"01_one": (10, 8, 1, 2, 0)})
     assert "| 01_one | 10 | 8 | 1 | 2 | 0 |\n| 02_two | 5 | 5 | 0 | 0 | 0 |\n| all | 15 | 13 | 1 | 2 | 0 |\n\nLast words.\n" in page
     assert page.count("01_one") == 1
@@ -197,3 +200,12 @@ def test_each_reason_is_for_a_line_of_the_reference():
         lines = {line.strip() for line in (REFERENCES / f"{assignment.name}.py").read_text(encoding="utf-8").splitlines()}
         known = load_equivalents(EQUIVALENTS / f"{assignment.name}.json")
         assert [key for key in known if key.line not in lines] == []
+
+
+def test_the_page_counts_every_assignment_and_leaves_none_open():
+    page = PAGE.read_text(encoding="utf-8")
+    for assignment in COURSE.assignments:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {assignment.folder} |")]
+        mutants, killed, _, equivalent, unexplained = (int(cell) for cell in row.split("|")[2:-1])
+        assert (killed + equivalent, unexplained) == (mutants, 0)
+        assert equivalent == len(load_equivalents(EQUIVALENTS / f"{assignment.name}.json"))

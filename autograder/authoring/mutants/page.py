@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 _ROW = re.compile(r"^\| (\d\d_\w+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
-_TABLE = re.compile(r"^\| assignment \|.*?\n\n", re.MULTILINE | re.DOTALL)
+_TABLE = re.compile(r"^\| assignment \|.*\n(?:\|.*(?:\n|\Z))*", re.MULTILINE)
 _HEAD = "| assignment | mutants | killed | of these by a whole grading only | equivalent | unexplained |\n|---|--:|--:|--:|--:|--:|\n"
 
 
@@ -15,7 +15,7 @@ def with_counts(page: str, counts: Mapping[str, tuple[int, ...]]) -> str:
     rows = {name: tuple(map(int, numbers)) for name, *numbers in _ROW.findall(page)} | dict(counts)
     lines = [_line(name, rows[name]) for name in sorted(rows)]
     lines.append(_line("all", tuple(sum(column) for column in zip(*rows.values(), strict=True))))
-    table = _HEAD + "".join(lines) + "\n"
+    table = _HEAD + "".join(lines)
     found = _TABLE.search(page)
     if found is None:
         return f"{page.rstrip()}\n\n{table}"
