@@ -37,19 +37,31 @@ _FLOPS = {
     **dict.fromkeys((_aten._cdist_forward, _aten._euclidean_dist), _with_each_row),
 }
 
+_ELEMENTWISE = frozenset([_aten.mul, _aten.mul_, _aten.addcmul, _aten.addcmul_])
+
 
 @dataclass
 class Cost:
-    """What the calls inside a `measuring()` block did. Sizes are numbers of elements, not bytes."""
+    """What the calls inside a `measuring()` block did. Sizes are numbers of elements, not bytes.
+
+    flops: of matrix products. elementwise_flops: twice the numbers that products of two tensors, element by element, made: with a sum over
+    a dimension they are a matrix product by another way.
+    """
 
     largest_tensor: int = 0
     flops: int = 0
+    elementwise_flops: int = 0
     saved_numbers: int = 0
     operations: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> list[Any]:
+        """The numbers in the order of their names above, then the operations."""
+        return [self.largest_tensor, self.flops, self.elementwise_flops, self.saved_numbers, dict(self.operations)]
 
     def add(self, other: Cost) -> None:
         self.largest_tensor = max(self.largest_tensor, other.largest_tensor)
         self.flops += other.flops
+        self.elementwise_flops += other.elementwise_flops
         self.saved_numbers += other.saved_numbers
         self.operations.update(other.operations)
 
@@ -61,12 +73,19 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
         packet = func._overloadpacket
-        self.cost.operations[str(packet)] += 1
         count = _FLOPS.get(packet)
+        if count is None and func._can_decompose():  # under inference_mode: what it is made of comes here in its place
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        self.cost.operations[str(packet)] += 1
         if count is not None:
             self.cost.flops += int(count(*args, **kwargs, out_val=result))
+        elif packet in _ELEMENTWISE and all(isinstance(factor, Tensor) and factor.dim() for factor in args[-2:]):
+            self.cost.elementwise_flops += 2 * result.numel()
         for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor):
                 # A view costs what it keeps alive; an expanded stride-0 view costs nothing.

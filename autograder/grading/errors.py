@@ -24,6 +24,15 @@ class WorkerLostError(BaseException):
     """The worker can answer no more in this test. No `except Exception` in a test may swallow it. `str()` is for the student."""
 
 
+class WithheldError(Exception):
+    """What a test saw may be right, and the source holds something after which it cannot be believed. `line` is where."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        self.reason = reason
+        self.line = line
+        super().__init__(reason)
+
+
 _types: dict[str, type[SubmissionError]] = {}
 
 

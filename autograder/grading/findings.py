@@ -8,11 +8,12 @@ from autograder.wire.codec import WireError
 
 _MAX_ENTRIES = 20_000  # definitions in one file of a million bytes
 _MAX_CHARACTERS = 1_000
-_KEYS = frozenset(["syntax_error", "flags", "outside_torch", "tainted"])
+_REMARKS = ("flags", "outside_torch", "native", "uncounted")
+_KEYS = frozenset(["syntax_error", "tainted", *_REMARKS])
 
 
 def checked_findings(raw: Any) -> dict[str, Any]:
-    """`syntax_error` (line, words) or None; `flags` and `outside_torch`, each a list of (line, words); `tainted` {name: (operation, line)}.
+    """As in `worker.analysis`, with tuples: `syntax_error` (line, words) or None, lists of (line, words), `tainted` {name: (operation, line)}.
 
     Raises WireError when it is not that.
     """
@@ -23,8 +24,7 @@ def checked_findings(raw: Any) -> dict[str, Any]:
         raise WireError("an analysis is malformed")
     return {
         "syntax_error": None if raw["syntax_error"] is None else _remark(raw["syntax_error"]),
-        "flags": _remarks(raw["flags"]),
-        "outside_torch": _remarks(raw["outside_torch"]),
+        **{key: _remarks(raw[key]) for key in _REMARKS},
         "tainted": {name: (words, line) for name, use in tainted.items() for line, words in [_remark(_reversed(use))]},
     }
 

@@ -17,7 +17,7 @@ from autograder.checking.notebook import Place, place_of
 from autograder.checking.submission import LocalSubmission
 from autograder.grading.answers import Transcript
 from autograder.grading.diagnosis import Diagnostician, Failure
-from autograder.grading.errors import SubmissionError, WorkerLostError
+from autograder.grading.errors import SubmissionError, WithheldError, WorkerLostError
 from autograder.grading.fingerprint import grader_sha256, suite_sha256, torch_version
 from autograder.grading.memory import memory_for_answers
 from autograder.grading.messages import Verdict, verdict_on
@@ -158,7 +158,9 @@ class Grader:
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
         flags += _tainted_flags(tainted, places)
         with memory_for_answers():
-            tests = self.run_suite(task, RemoteSubmission(link, tainted, self._public_text(task), filename), flags)
+            uncounted = next(iter(findings["uncounted"]), None)
+            submission = RemoteSubmission(link, tainted, self._public_text(task), filename, uncounted)
+            tests = self.run_suite(task, submission, flags, withheld=_withheld_for(findings["native"]))
         if link.measured:
             flags += [f"{_where(places, line)}: {words}" for line, words in findings["outside_torch"]]
         return Finding(Status.GRADED, tests, "", flags + _forbidden_flags(link))
@@ -171,10 +173,11 @@ class Grader:
         *,
         costly: bool = True,
         only: Collection[str] | None = None,
+        withheld: WithheldError | None = None,
     ) -> list[TestResult]:
         """Every test with its verdict and diagnosis. In a grading the submission is in its worker; an author's own may be in this process.
 
-        `costly`, `only`: which tests, as in `Suite.run`; a grading runs all.
+        `costly`, `only`: which tests, as in `Suite.run`; a grading runs all. `withheld`: why no test that passes earns anything.
         """
         suite, filename = self.suite(task.name), f"{task.name}.py"
         public_text = self._public_text(task)
@@ -192,6 +195,8 @@ class Grader:
         for test, finished in suite.run(submission, lambda test_id: seed_for_test(task.seed, test_id), observing, costly=costly, only=only):
             if finished is not None and finished.raised is None and submission.lost is not None:
                 finished = Finished(submission.lost)  # a test that catches what it should not hides no lost worker
+            if finished is not None and finished.raised is None and withheld is not None:
+                finished = Finished(withheld)
             raised = finished.raised if finished is not None else None
             verdict = verdict_on(raised, public_text, filename, places) if raised is not None else None
             result = _result(test, finished, verdict, places)
@@ -246,6 +251,14 @@ def _with_diagnoses(results: list[TestResult], named: Any) -> list[TestResult]:
                 message = message.replace(test_id, f"“{title.rstrip('.')}”")
         finished.append(replace(result, misconception=diagnosis, message=message))
     return finished
+
+
+def _withheld_for(native: list[tuple[int, str]]) -> WithheldError | None:
+    """Machine code of a submission's own may take back what its process forbids: then nothing shows that it did the work by hand."""
+    if not native:
+        return None
+    line, words = native[0]
+    return WithheldError(f"Your code may do what this test asks, but it {words}, and machine code can do what the handout does not allow.", line)
 
 
 def _where(places: tuple[Place, ...], line: int) -> str:

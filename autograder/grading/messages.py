@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autograder.checking.assertions import Mismatch
 from autograder.checking.notebook import Place, place_of
-from autograder.grading.errors import SubmissionError, WorkerLostError
+from autograder.grading.errors import SubmissionError, WithheldError, WorkerLostError
 
 _NAME = r"'?[A-Za-z_][A-Za-z0-9_.]{0,60}'?"
 _SIZE = r"\d{1,5}"
@@ -84,6 +84,9 @@ def verdict_on(raised: BaseException, source: str, filename: str, places: Sequen
     if isinstance(raised, Mismatch):
         cause = raised.__cause__
         return Verdict(_LONG_NUMBER.sub("…", _sentence(str(raised))), cause.line if isinstance(cause, SubmissionError) else None)
+    if isinstance(raised, WithheldError):
+        place = place_of(places, raised.line) or f"line {raised.line} of {filename}"
+        return Verdict(f"{raised.reason} It is on {place}: write it without, and hand in again.", raised.line, diagnosable=False)
     if isinstance(raised, WorkerLostError):
         return Verdict(str(raised), diagnosable=False)
     if isinstance(raised, SubmissionError):

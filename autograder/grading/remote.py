@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from autograder.checking.assertions import Mismatch
 from autograder.checking.measurement import Cost
 from autograder.checking.submission import Observer
-from autograder.grading.errors import SubmissionError, WorkerLostError
+from autograder.grading.errors import SubmissionError, WithheldError, WorkerLostError
 from autograder.grading.worker_link import METHOD, WorkerLink, short_name
 from autograder.wire.codec import MAX_EMPTY_NUMEL, Encoder, WireError
 
@@ -57,11 +57,22 @@ _USUAL_CLASSES = frozenset("object bytes bytearray complex set frozenset range g
 class RemoteSubmission:
     """A submission in its worker. Offers what `checking.submission.Submission` names."""
 
-    def __init__(self, link: WorkerLink, tainted: Mapping[str, tuple[str, int]], public_text: str | None = None, filename: str = "") -> None:
-        """public_text: what the student knows already, the submission included. filename: what was handed in, where it is not the link's."""
+    def __init__(
+        self,
+        link: WorkerLink,
+        tainted: Mapping[str, tuple[str, int]],
+        public_text: str | None = None,
+        filename: str = "",
+        uncounted: tuple[int, str] | None = None,
+    ) -> None:
+        """public_text: what the student knows already, the submission included. filename: what was handed in, where it is not the link's.
+
+        uncounted: line and words of what can change or escape a count of costs; then none is believed.
+        """
         self._link = link
         self._filename = filename or link.source.filename
         self._tainted = tainted
+        self._uncounted = uncounted
         self._public_text = link.source.text if public_text is None else public_text
         self._changed: list[str] = []
         self._handles: dict[int, RemoteHandle] = {}
@@ -125,6 +136,11 @@ class RemoteSubmission:
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[Cost]:
+        """Raises WithheldError where the source does what a count cannot be trusted after."""
+        if self._uncounted is not None:
+            line, words = self._uncounted
+            self._link.measured = True
+            raise WithheldError(f"What your code costs cannot be counted: it {words}, which can change or escape the count.", line)
         self._link.cost = Cost()
         try:
             yield self._link.cost

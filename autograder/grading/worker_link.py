@@ -256,9 +256,9 @@ class WorkerLink:
         raise submission_error(names, text if isinstance(text, str) else "", known)
 
     def _note_cost(self, raw: Any) -> None:
-        if self.cost is None or not isinstance(raw, list) or len(raw) != 4:
+        if self.cost is None or not isinstance(raw, list) or len(raw) != 5:
             return
-        numbers, operations = raw[:3], raw[3]
+        numbers, operations = raw[:4], raw[4]
         if all(type(number) is int and number >= 0 for number in numbers) and isinstance(operations, dict):
             cost = Cost(*(min(number, _MAX_COST) for number in numbers))
             room = _MAX_OPERATIONS - len(self.cost.operations)

@@ -239,12 +239,20 @@ def _some_tile(tensors: Any) -> slice:
 
 
 def check_products(cost: Cost, L: int, S: int, width: int, call: Call, *, most: float, of: str) -> None:
-    """At most so many matrix products for each tile that has a visible pair; all widths are `width`."""
+    """At most so many matrix products for each tile that has a visible pair; all widths are `width`. And no fewer than the task is made of."""
     product = 2 * call.block_q * call.block_k * width
     per_tile = cost.flops / product / visible_tiles(L, S, call)
     note(round(per_tile))
     hint = "Which tiles have no visible pair? Which products are made more than once?"
     require(per_tile <= most, f"{of} {call} multiplies {per_tile:.1f} times for each tile that has a visible pair; {int(most)} are enough.", hint)
+    # Half of the products of the visible pairs alone: a tensor's own numbers in lists or arrays cost nothing that is counted.
+    least = int(most) / 2 * 2 * width * _visible_pairs(L, S, call)
+    seen = cost.flops + cost.elementwise_flops >= least
+    require(seen, f"{of} {call} multiplies fewer matrices than attention is made of.", "Is all of it computed by operations on tensors?")
+
+
+def _visible_pairs(L: int, S: int, call: Call) -> int:
+    return sum(min(max(query + 1 + S - L, 0), S) for query in range(L)) if call.causal else L * S
 
 
 def note(number: float) -> None:

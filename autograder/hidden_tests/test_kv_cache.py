@@ -515,6 +515,8 @@ def test_cost_of_a_step(submission: Any, tensors: Tensors) -> None:
         largest = max((end - begin) * d_ff, d_model * d_ff, 2 * max_len * d_model, num_heads * max_len**2)
         cheap = cost.flops <= 1.5 * (end - begin) * (each + attention) and cost.largest_tensor <= 1.5 * largest
         require(cheap, "a step with caches computes far more than its own positions need.", hint)
+        hint = "Is all of it computed by operations on tensors?"
+        require(cost.flops >= 0.5 * (end - begin) * each, "a step multiplies fewer matrices than its own positions need.", hint)
     model.check_logits(torch.cat(found, dim=1), token_ids, when=" whose cost is measured", hint="Is the result right, before its cost is looked at?")
 
 
@@ -575,6 +577,9 @@ def test_cost_of_generation(submission: Any, tensors: Tensors) -> None:
     hint = "How many positions does each call feed? The caches hold all that was fed before, and nobody needs the logits after the last token."
     # Who calls something else than the model itself is judged by cost alone. FLOPs under inference_mode are not all seen: there the largest
     # tensor tells long calls, and the activations of the given blocks tell how many.
+    # Half of that is the least: what is computed elsewhere costs nothing that is counted.
+    least = cached.flops >= 0.5 * steps.flops > 0
+    require(least, "generation with caches multiplies fewer matrices than its positions need.", "Is all of it computed by operations on tensors?")
     once = with_caches["positions"] in ([length] + [1] * (new - 1), [])
     cheap = cached.flops <= steps.flops + 0.5 * one_more.flops and cached.largest_tensor <= 1.1 * steps.largest_tensor
     few = cached.operations[_ACTIVATION] <= steps.operations[_ACTIVATION]

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autograder.worker.names import aliases_of, dotted_name
-from autograder.worker.unusual import outside_torch, unusual
+from autograder.worker.unusual import first_of_each, native, outside_torch, uncounted, unusual
+
+_NOTHING: dict[str, Any] = {"defined": [], "tainted": {}, "flags": [], "outside_torch": [], "native": [], "uncounted": []}
 
 
 def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, Any]:
@@ -20,12 +22,13 @@ def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, A
     forbidden: dotted names ("torch.nn.functional.scaled_dot_product_attention"); what lies below one is forbidden too.
     Returns `syntax_error` [line, message] or None, `defined` (names at the top of the module), `tainted`
     {definition: [forbidden name, line]} for definitions that use a forbidden name, themselves or through one another,
-    `flags` [line, words], and `outside_torch`, flags that matter where costs are counted.
+    and lists of [line, words]: `flags`, for a person to look at; `outside_torch`, flags that matter where costs are counted; `native`,
+    what runs machine code, after which no ban holds; `uncounted`, what can change or escape a count of costs.
     """
     try:
         tree = ast.parse(source, filename)
     except SyntaxError as error:
-        return {"syntax_error": [error.lineno or 1, str(error.msg)[:200]], "defined": [], "tainted": {}, "flags": [], "outside_torch": []}
+        return {**_NOTHING, "syntax_error": [error.lineno or 1, str(error.msg)[:200]]}
     statements = [statement for statement in tree.body if not _only_as_script(statement)]
     aliases = aliases_of(tree)
     uses: dict[str, tuple[str, int]] = {}
@@ -36,19 +39,26 @@ def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, A
             mentions.setdefault(name, set()).update(_names_in(statement))
             if found is not None and not isinstance(statement, ast.Import | ast.ImportFrom):
                 uses.setdefault(name, found)
+    remarks, leaving = unusual(tree, aliases), outside_torch(tree, aliases)
+    run = ast.Module(statements, [])
+    in_force = unusual(run, aliases)
     return {
         "syntax_error": None,
         "defined": sorted(mentions),
         "tainted": {name: list(use) for name, use in _spread(uses, mentions).items()},
-        "flags": unusual(tree, aliases),
-        "outside_torch": outside_torch(tree, aliases),
+        "flags": first_of_each(remarks),
+        "outside_torch": first_of_each(leaving),
+        "native": first_of_each(native(in_force)),
+        "uncounted": first_of_each(uncounted(in_force, outside_torch(run, aliases))),
     }
 
 
 def _only_as_script(statement: ast.stmt) -> bool:
-    """`if __name__ == "__main__":`, which never runs here."""
-    test = statement.test if isinstance(statement, ast.If) else None
-    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+    """`if __name__ == "__main__":` without an else, which never runs here. Nothing like it: other comparisons do run."""
+    match statement:
+        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]), orelse=[]):
+            return True
+    return False
 
 
 def _forbidden_uses(statement: ast.stmt, aliases: dict[str, str], forbidden: frozenset[str]) -> Iterator[tuple[str, int]]:

@@ -1,17 +1,41 @@
 """Operations that an assignment asks its students to write: here they raise instead of computing.
 
 Python names are replaced, and the operators behind them are overridden in torch's own dispatcher, so that
-`getattr`, `torch.ops`, `torch._C._nn` or a reload of `torch.nn.functional` end in the same error.
+`getattr`, `torch.ops`, `torch._C._nn`, `torch.vmap` or a reload of `torch.nn.functional` end in the same error. What is
+overridden stays so for the life of the process: nothing that Python can reach holds what would take it back.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
+
+# Where torch may keep another kernel of an operator than the one of ordinary tensors: for autograd, for what is made of other operators
+# (which vmap takes apart), below vmap, for nested tensors, below autocast, for shapes alone.
+_OTHER_KEYS = (
+    "CompositeImplicitAutograd",
+    "CompositeImplicitAutogradNestedTensor",
+    "CompositeExplicitAutograd",
+    "CompositeExplicitAutogradNonFunctional",
+    "Autograd",
+    "AutogradNestedTensor",
+    "NestedTensorCPU",
+    "FuncTorchBatched",
+    "FuncTorchBatchedDecomposition",
+    "BatchedNestedTensor",
+    "FuncTorchVmapMode",
+    "FuncTorchGradWrapper",
+    "AutocastCPU",
+    "MkldnnCPU",
+    "ADInplaceOrView",
+    "Functionalize",
+    "Meta",
+)
 
 
 class ForbiddenOperationError(RuntimeError):
@@ -31,7 +55,6 @@ class Ban:
     def __init__(self) -> None:
         self.used: list[str] = []
         self._in_force: set[str] = set()
-        self._libraries: list[Any] = []
 
     def forbid(self, names: Collection[str], operators: Collection[str]) -> None:
         """Put these in force; those that already are cost nothing."""
@@ -69,14 +92,27 @@ class Ban:
         packet = getattr(getattr(torch.ops, namespace), name, None)
         if packet is None:
             return
-        library = torch.library.Library(namespace, "IMPL")
+        raiser = self._raiser(f"torch.{name}")
+        # torch.library.Library would leave what undoes it where the collector and `weakref` find it.
+        library = torch._C._dispatch_library("IMPL", namespace, "", __file__, 0)
         for overload in packet.overloads():
-            key = name if overload == "default" else f"{name}.{overload}"
-            # AutogradCPU sees calls on any input; CPU those that redispatch below autograd.
-            for dispatch_key in ("AutogradCPU", "CPU"):
+            qualified = name if overload == "default" else f"{name}.{overload}"
+            for key in _keys_of(f"{namespace}::{qualified}"):
                 with warnings.catch_warnings(action="ignore"):  # that a kernel is replaced
-                    library.impl(key, self._raiser(f"torch.{name}"), dispatch_key, allow_override=True)
-        self._libraries.append(library)
+                    library.impl(qualified, key, raiser)
+        _keep_for_good(library)
+
+
+def _keys_of(operator: str) -> Iterator[str]:
+    """The dispatcher's keys under which this operator computes something."""
+    # AutogradCPU sees calls on any input; CPU those that redispatch below autograd.
+    yield from ("AutogradCPU", "CPU")
+    yield from (key for key in _OTHER_KEYS if torch._C._dispatch_has_kernel_for_dispatch_key(operator, key))
+
+
+def _keep_for_good(handle: Any) -> None:
+    """One reference more than anybody holds: the handle is never freed, which would undo what it registered, and no object leads to it."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
 
 
 def _find(dotted: str) -> Any:

@@ -81,7 +81,7 @@ class Service:
         if self.changed:
             reply["changed"] = self.changed
         if self.cost is not None:
-            reply["cost"] = [self.cost.largest_tensor, self.cost.flops, self.cost.saved_numbers, dict(self.cost.operations)]
+            reply["cost"] = self.cost.as_json()
         if self.ban.used:
             reply["forbidden"] = list(self.ban.used)
         return reply, data

@@ -1,4 +1,7 @@
-"""Remarks on a source: what an honest solution has no use for. They are for a person to look at, never a verdict.
+"""Remarks on a source: what an honest solution has no use for. They are for a person to look at.
+
+A few of them are a verdict as well: with native code nothing holds that a worker forbids, and what looks at frames, other people's objects or torch's
+inside can change or escape what a worker counts of itself. Nothing is taken away for those that a solution may have some use for.
 
 A text can always be written so that none of this is found; it is found where someone did not mean to hide it, or hid it in a usual way.
 """
@@ -28,7 +31,8 @@ _UNUSUAL_ATTRIBUTES = frozenset(
     """
     __base__ __bases__ __builtins__ __closure__ __code__ __dict__ __getattribute__ __globals__ __import__ __loader__ __mro__ __subclasses__
     __torch_dispatch__ __torch_function__ __traceback__ __wrapped__ CodeType FunctionType _make_subclass _make_wrapper_subclass as_subclass
-    attrgetter cell_contents exc_info f_back f_builtins f_globals f_locals gi_frame methodcaller tb_frame tb_next
+    _current_frames _getframe ag_frame attrgetter cell_contents cr_frame currentframe exc_info f_back f_builtins f_globals f_locals
+    get_objects get_referents get_referrers gi_frame methodcaller setprofile settrace tb_frame tb_next
     """.split()
 )
 # Modules that many others import: under these names they are found wherever they are looked up (dataclasses.sys, collections._sys).
@@ -37,21 +41,49 @@ _UNUSUAL_TEXT = re.compile("|".join(sorted(name for name in _UNUSUAL_ATTRIBUTES 
 _BY_NAME = frozenset("getattr setattr delattr".split())
 # Where numbers go when they leave torch: what is computed there costs nothing that a count of torch's operations sees.
 _OUTSIDE_TORCH = frozenset("numpy from_numpy frombuffer from_dlpack data_ptr untyped_storage __array__ __array_interface__".split())
+# Of numpy: constants, names of types, and functions of one number or of a shape.
+_NUMBERS_OF_NUMPY = frozenset("bool_ ceil e euler_gamma exp finfo float32 float64 floor inf int32 int64 log log2 nan newaxis pi prod sqrt".split())
+_NATIVE = re.compile(r"\b_?(ctypes|cffi|ctypeslib|load_library|cpp_extension)\b")
+# Remarks that leave what a worker counts as good as it was: with these modules one may debug, and their frames and tables are remarks of their own.
+_HARMLESS_IMPORTS = frozenset(
+    """
+    asyncio atexit code codecs copyreg dis faulthandler fcntl gc glob http inspect io linecache os pathlib pickle pkgutil pty pytest resource
+    shelve shutil signal site socket sqlite3 ssl subprocess sys sysconfig tempfile tracemalloc unittest urllib weakref
+    """.split()
+)
+_HARMLESS = re.compile(
+    rf"imports ({'|'.join(sorted(_HARMLESS_IMPORTS))})|imports from its own folder|uses (vars|open|input|breakpoint|locals|__wrapped__|exc_info)"
+    r"|uses torch\.(jit|nested|fx|export|_assert|_check\w*)|changes torch\.backends\b.*"
+)
+_IMPORTS_NUMPY = "imports numpy, whose cost is not seen"
 _MAX_FLAGS = 20
+Remark = tuple[int, str]  # line, words
 
 
-def unusual(tree: ast.Module, aliases: dict[str, str]) -> list[list[Any]]:
-    """[line, words] for each thing that an honest solution has no use for."""
-    return _first_of_each(_unusual(tree, aliases))
+def unusual(tree: ast.Module, aliases: dict[str, str]) -> list[Remark]:
+    """Each thing that an honest solution has no use for."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return [(getattr(node, "lineno", 1), words) for node in ast.walk(tree) for words in _unusual_words(node, aliases, id(node) in called)]
 
 
-def outside_torch(tree: ast.Module, aliases: dict[str, str]) -> list[list[Any]]:
-    """[line, words] where numbers leave torch."""
-    return _first_of_each(_outside_torch(tree, aliases))
+def outside_torch(tree: ast.Module, aliases: dict[str, str]) -> list[Remark]:
+    """Where numbers leave torch."""
+    return list(_outside_torch(tree, aliases))
 
 
-def _first_of_each(found: Iterable[tuple[int, str]]) -> list[list[Any]]:
-    """The first line of each remark; how many are left out is said, lest harmless ones crowd out another."""
+def native(remarks: Iterable[Remark]) -> list[Remark]:
+    """Those of `unusual` with which machine code runs that torch knows nothing of."""
+    return [remark for remark in remarks if _NATIVE.search(remark[1])]
+
+
+def uncounted(remarks: Iterable[Remark], leaving: Iterable[Remark]) -> list[Remark]:
+    """Those of `unusual` and of `outside_torch` after which a worker's count of what a call costs says nothing."""
+    grave = [remark for remark in remarks if not _HARMLESS.fullmatch(remark[1])]
+    return grave + [remark for remark in leaving if remark[1] != _IMPORTS_NUMPY]
+
+
+def first_of_each(found: Iterable[Remark]) -> list[list[Any]]:
+    """[line, words], the first line of each remark; how many are left out is said, lest harmless ones crowd out another."""
     first: dict[str, int] = {}
     for line, words in sorted(set(found)):
         first.setdefault(words, line)
@@ -60,13 +92,6 @@ def _first_of_each(found: Iterable[tuple[int, str]]) -> list[list[Any]]:
     if len(flags) > len(kept):
         kept.append([flags[_MAX_FLAGS][0], f"and {len(flags) - len(kept)} more remarks of other kinds, from this line on"])
     return kept
-
-
-def _unusual(tree: ast.Module, aliases: dict[str, str]) -> Iterator[tuple[int, str]]:
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        line = getattr(node, "lineno", 1)
-        yield from ((line, words) for words in _unusual_words(node, aliases, id(node) in called))
 
 
 def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iterator[str]:
@@ -89,8 +114,11 @@ def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iter
         case ast.Attribute(attr=attribute):
             dotted = dotted_name(node, aliases)
             yield from _unusual_part(dotted, assigned=isinstance(node.ctx, ast.Store))
+            if dotted == "sys.modules":
+                yield "uses sys.modules"
             if attribute in _UNUSUAL_ATTRIBUTES:
-                yield f"uses {attribute}"
+                if not (attribute == "__dict__" and isinstance(node.value, ast.Name) and node.value.id == "self"):
+                    yield f"uses {attribute}"
             elif attribute.lstrip("_") in _FOUND_ANYWHERE and (dotted or "").split(".")[0] not in ("torch", "numpy"):
                 yield f"reaches {attribute} through something else"
         case ast.Call(func=ast.Name(id=name), args=arguments) if name in _BY_NAME:
@@ -118,20 +146,26 @@ def _unusual_import(dotted: str) -> Iterator[str]:
     if parts[0] in ("torch", "numpy"):
         yield from _unusual_part(dotted, assigned=False)
         return
+    if dotted == "sys.modules":
+        yield "uses sys.modules"
     for part in parts:
-        if part.lstrip("_") in UNUSUAL_MODULES or part in _UNUSUAL_ATTRIBUTES:
+        if part.lstrip("_") in UNUSUAL_MODULES:
             yield f"imports {part}"
-            return
+            break
+    yield from (f"imports {part}" for part in parts if part in _UNUSUAL_ATTRIBUTES)
 
 
-def _outside_torch(tree: ast.Module, aliases: dict[str, str]) -> Iterator[tuple[int, str]]:
+def _outside_torch(tree: ast.Module, aliases: dict[str, str]) -> Iterator[Remark]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _OUTSIDE_TORCH and dotted_name(node, aliases) != "numpy":
+        dotted = dotted_name(node, aliases) or ""
+        if isinstance(node, ast.Attribute) and node.attr in _OUTSIDE_TORCH and dotted != "numpy":
             yield node.lineno, f"computes outside torch, where its cost is not seen ({node.attr})"
+        elif isinstance(node, ast.Attribute | ast.Name) and dotted.startswith("numpy.") and dotted.split(".")[1] not in _NUMBERS_OF_NUMPY:
+            yield node.lineno, f"computes outside torch, where its cost is not seen ({dotted})"
         elif isinstance(node, ast.Import | ast.ImportFrom):
             imported = [node.module or ""] if isinstance(node, ast.ImportFrom) else [entry.name for entry in node.names]
             if any(name.split(".")[0] == "numpy" for name in imported):
-                yield node.lineno, "imports numpy, whose cost is not seen"
+                yield node.lineno, _IMPORTS_NUMPY
 
 
 def _of_literal(arguments: list[ast.expr]) -> bool:

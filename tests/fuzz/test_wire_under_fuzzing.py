@@ -152,7 +152,8 @@ def test_the_dearest_headers_stay_within_the_bound(item: bytes) -> None:
 
 # Findings.
 
-ANALYSIS: dict[str, Any] = {"syntax_error": None, "defined": [], "flags": [], "outside_torch": [], "tainted": {}}
+REMARKS = ("flags", "outside_torch", "native", "uncounted")
+ANALYSIS: dict[str, Any] = {"syntax_error": None, "defined": [], "tainted": {}, **{kind: [] for kind in REMARKS}}
 
 
 @pytest.mark.parametrize(

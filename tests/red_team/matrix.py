@@ -29,7 +29,7 @@ COLUMNS = {
     "+".join(LAYERS): "all",
 }
 ALL = "+".join(LAYERS)
-HELD, GAINED = "x", "flagged"
+HELD = "x"
 Matrix = dict[str, dict[str, tuple[str, ...]]]  # breaches by attack and layers
 Cells = dict[str, dict[str, str]]  # the same as the table says it
 
@@ -65,24 +65,20 @@ def _try(attacks: list[str], layers: str, found: Matrix, targets: Targets, progr
     return []
 
 
-def cell(name: str, breaches: tuple[str, ...]) -> str:
-    if breaches:
-        return ""
-    return GAINED if EXPECTED[name].gains else HELD
+def cell(breaches: tuple[str, ...]) -> str:
+    return "" if breaches else HELD
 
 
 def cells_of(found: Matrix) -> Cells:
-    return {name: {layers: cell(name, breaches) for layers, breaches in row.items()} for name, row in found.items()}
+    return {name: {layers: cell(breaches) for layers, breaches in row.items()} for name, row in found.items()}
 
 
 def markdown(cells: Cells) -> str:
     columns = [layers for layers in COLUMNS if any(layers in row for row in cells.values())]
     held = sum(row.get(ALL) == HELD for row in cells.values())
-    flagged = sum(row.get(ALL) == GAINED for row in cells.values())
     needed = sum(row.get("none") == "" for row in cells.values())
     lines = [
-        f"{len(cells)} attacks: {held} get nothing, {flagged} may gain points by changing what their own process forbids or counts, and are "
-        f"flagged. {needed} are not stopped by the process, the wire, the limits and no privileges alone.",
+        f"{len(cells)} attacks: {held} get nothing. {needed} are not stopped by the process, the wire, the limits and no privileges alone.",
         "",
         "| attack | what it tries | " + " | ".join(COLUMNS[layers] for layers in columns) + " |",
         "|---|---|" + ":-:|" * len(columns),

@@ -78,3 +78,62 @@ def test_remarks_that_are_left_out_are_counted() -> None:
     assert len(found) == 21
     assert found[-1] == "and 31 more remarks of other kinds, from this line on"
     assert remarks("import torch\n" + "torch._x\n" * 50) == ["uses torch._x"]
+
+
+NATIVE = ("import ctypes", "import torch; torch.ctypes", "from ctypes import CDLL", "import numpy; numpy.ctypeslib", "import cffi")
+UNCOUNTED = {
+    "import gc; gc.get_objects()": "get_objects",
+    "from gc import get_referrers": "get_referrers",
+    "import sys; sys._getframe()": "_getframe",
+    "import sys; sys.modules": "sys.modules",
+    "from sys import modules": "sys.modules",
+    "import inspect; inspect.currentframe()": "currentframe",
+    "import autograder.worker.service": "autograder",
+    "import threading": "threading",
+    "class T:\n    def __torch_dispatch__(self): pass": "__torch_dispatch__",
+    "torch.utils._python_dispatch": "_python_dispatch",
+    "torch.Tensor.sin = len": "changes torch.Tensor.sin",
+    "getattr(torch, name)": "getattr",
+    "eval('1')": "eval",
+    "import numpy as np\nnp.matmul(x, y)": "numpy.matmul",
+    "from numpy import asarray\nasarray(x)": "numpy.asarray",
+    "x.numpy()": "(numpy)",
+    "if __name__ != '__main__':\n    import ctypes": "ctypes",
+    "if __name__ == '__main__':\n    pass\nelse:\n    import ctypes": "ctypes",
+}
+COUNTED = (
+    "import gc; gc.collect()",
+    "import sys, os, inspect, time, tracemalloc",
+    "import inspect; inspect.signature(len)",
+    "import numpy as np; np.sqrt(8), np.inf, np.prod((2, 3))",
+    "getattr(self, name)",
+    "self.__dict__",
+    "x.tolist(), x.item()",
+    "torch.backends.cuda.matmul.allow_tf32 = False",
+    "if __name__ == '__main__':\n    import ctypes, threading, numpy as np\n    np.matmul(x, y)",
+)
+
+
+@pytest.mark.parametrize("source", NATIVE)
+def test_native_code_is_found(source: str) -> None:
+    assert remarks(source, "native")
+
+
+@pytest.mark.parametrize("source", UNCOUNTED)
+def test_what_can_change_or_escape_a_count_is_found(source: str) -> None:
+    assert any(UNCOUNTED[source] in words for words in remarks(f"import torch\n{source}\n", "uncounted"))
+
+
+@pytest.mark.parametrize("source", COUNTED)
+def test_what_cannot_is_let_pass(source: str) -> None:
+    assert not remarks(f"import torch\n{source}\n", "uncounted")
+    assert not remarks(f"import torch\n{source}\n", "native")
+
+
+def test_honest_work_loses_nothing_by_its_source() -> None:
+    """Costs are counted in 07 and 09."""
+    for path in HONEST:
+        source = path.read_text()
+        assert not remarks(source, "native"), path
+        if {"flash_attention", "kv_cache"} & {path.stem, path.parent.name}:
+            assert not remarks(source, "uncounted"), path

@@ -45,13 +45,11 @@ HARMS_OTHERS = {"harms the forking process", "changes the next submission's repo
 
 @dataclass(frozen=True)
 class Expected:
-    """What the report must say. `gains` when the attack may win points as long as a person is told: code can always undo what its own
-    process forbids, and falsify what it measures."""
+    """What the report must say."""
 
     flags: tuple[str, ...] = ()  # of the instructor
     message: str = ""  # of the whole report, or of one of its tests
     status: Status = Status.GRADED
-    gains: bool = False
     hasty: bool = False
 
 
@@ -178,12 +176,12 @@ def _told(report: Report, expected: Expected, worth: float) -> list[str]:
     breaches = []
     if report.status is not expected.status:
         breaches.append("gets hold of something" if "SystemExit" in to_json(report) or "its process" in report.message else f"is {report.status}")
-    if report.score > worth and not expected.gains:
+    if report.score > worth:
         breaches.append("gains points")
     messages = [report.message, *(test.message for test in report.tests)]
     if not breaches and not any(expected.message.lower() in message.lower() for message in messages):
         breaches.append("is not told to its student")
-    if any(not any(flag in given for given in report.flags) for flag in expected.flags) or (expected.gains and not report.flags):
+    if any(not any(flag in given for given in report.flags) for flag in expected.flags):
         breaches.append("is not told to the instructor")
     return breaches
 

@@ -1,10 +1,13 @@
-"""Takes the ban's own library out of the closure of a function that it replaced, and destroys it."""
+"""Takes what the ban is made of out of the closure of a function that it replaced, and undoes all that it finds there."""
 
 raiser = getattr(torch.nn.functional, "scaled_dot_" + "product_attention")
 binding = getattr(getattr(torch, "_" + "C"), "_n" + "n")
-bans = [cell.cell_contents for cell in raiser.__closure__ if hasattr(cell.cell_contents, "_libraries")]
-for library in bans[0]._libraries:
-    library._destroy()
+for ban in (cell.cell_contents for cell in raiser.__closure__ or ()):
+    for held in vars(ban).values() if hasattr(ban, "__dict__") else ():
+        for handle in held if isinstance(held, (list, tuple, set)) else [held]:
+            for undo in ("_destroy", "reset", "clear"):
+                if hasattr(handle, undo):
+                    getattr(handle, undo)()
 
 
 def attend(query, key, value):

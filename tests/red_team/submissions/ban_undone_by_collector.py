@@ -1,11 +1,22 @@
-"""Finds the ban among all objects, destroys its libraries and wipes its memory of what was used."""
+"""Undoes every registration with torch's dispatcher that it finds among all objects, in what they hold and in what waits for their end."""
 
 import gc
+import weakref
 
+for finalizer in list(weakref.finalize._registry):
+    try:
+        finalizer()
+    except Exception:
+        pass
+for thing in gc.get_objects():
+    for found in (thing, *gc.get_referents(thing)):
+        if type(found).__name__ in ("Library", "_DispatchModule"):
+            try:
+                getattr(found, "_destroy", getattr(found, "reset", None))()
+            except Exception:
+                pass
 for thing in gc.get_objects():
     if type(thing).__name__ == "Ban":
-        for library in thing._libraries:
-            library._destroy()
         thing.used = type("Forgetful", (list,), {"append": lambda self, name: None})()
 operator = getattr(getattr(torch, "o" + "ps").aten, "scaled_dot_" + "product_attention")
 

