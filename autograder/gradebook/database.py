@@ -22,6 +22,7 @@ _ADVICE = (
     (("locked", "lock timeout"), "another program holds it (formgrader, another grading run): close that and run again"),
     (("readonly", "read-only"), "make it writable: the file and its folder, or the server's database"),
     (("disk is full", "disk full", "no space left"), "make room on the disk and run again"),
+    (("disk i/o error", "file too large"), "check the disk, its space and the limit on file sizes (ulimit -f), and run again"),
     (("permission denied for",), "give the user the right to make and write tables there, for example by making it the database's owner"),
     (("authentication failed", "no password supplied"), "check the user and the password; libpq's PGPASSWORD and ~/.pgpass are read too"),
     (("does not exist",), "make it first (for example: createdb -E UTF8 -T template0 NAME) and run again"),

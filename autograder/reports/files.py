@@ -12,6 +12,7 @@ from autograder.course.names import SafeNameError, check_name
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free some space and run again. What was written before is untouched.",
     errno.EDQUOT: "Your disk quota is used up: free some space and run again. What was written before is untouched.",
+    errno.EFBIG: "Raise the limit on file sizes (ulimit -f) and run again. What was written before is untouched.",
     errno.EACCES: "Make the folder writable, or choose another with --results.",
     errno.EPERM: "Make the folder writable, or choose another with --results.",
     errno.EROFS: "The disk is read-only: choose another folder with --results.",

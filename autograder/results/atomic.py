@@ -45,6 +45,8 @@ def remove_leftovers(folder: Path) -> None:
 def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room on the disk and run again: what was written before is kept"
+    if error.errno == errno.EFBIG:
+        return "raise the limit on file sizes (ulimit -f) and run again: what was written before is kept"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "make the folder writable, or name another one with --results"
     return "check the folder, or name another one with --results"

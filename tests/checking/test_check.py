@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,15 @@ def test_a_students_conftest_and_options_do_not_interfere(desk, capsys, monkeypa
     assert os.environ["PYTEST_ADDOPTS"] == "--no-such-option"
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """As in a terminal, also where whoever started the tests had Ctrl-C ignored: a loop that waits for it would never end."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_in_an_endless_loop_says_where_it_was(desk, capsys):
     desk.replace("    return token_ids == pad_id", "    while True:\n        _interrupt()")
     desk.write("import signal\n" + desk.solution.read_text() + "\ndef _interrupt():\n    signal.raise_signal(signal.SIGINT)\n")
@@ -186,6 +197,7 @@ def test_ctrl_c_in_an_endless_loop_says_where_it_was(desk, capsys):
     assert "Traceback" not in out
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_while_importing_says_where_it_was(desk, capsys):
     desk.write("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     assert main(["masks"]) == 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -68,11 +69,19 @@ def disk(graded: GradedClass, expected: object, tmp_path: Path) -> Iterator[Path
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def _publish(graded: GradedClass, last_name: str, roster: Path) -> int:
+def _publish(graded: GradedClass, last_name: str, folder: Path) -> int:
     """Write everything again, with another name for every student, so that there is something to write."""
-    roster.write_text("student,last_name\n" + "".join(f"{student},{last_name}\n" for student in ("ann", "bob", "cem", "dmitri", "eva")))
-    places = ["--course", str(graded.folder / "course.toml"), "--results", str(graded.results), "--gradebook", f"sqlite:///{graded.gradebook}"]
-    return main(["publish", *places, "--roster", str(roster)])
+    return main(["publish", *_places(graded), "--roster", str(_roster(folder, last_name))])
+
+
+def _roster(folder: Path, last_name: str) -> Path:
+    path = folder / "roster.csv"
+    path.write_text("student,last_name\n" + "".join(f"{student},{last_name}\n" for student in ("ann", "bob", "cem", "dmitri", "eva")))
+    return path
+
+
+def _places(graded: GradedClass) -> list[str]:
+    return ["--course", str(graded.folder / "course.toml"), "--results", str(graded.results), "--gradebook", f"sqlite:///{graded.gradebook}"]
 
 
 def test_a_disk_that_fills_up_or_is_read_only_loses_nothing(disk: Path, tmp_path: Path, capsys: Any) -> None:
@@ -82,7 +91,7 @@ def test_a_disk_that_fills_up_or_is_read_only_loses_nothing(disk: Path, tmp_path
     for free in (0, 4_096, 16_384):
         room = shutil.disk_usage(disk).free
         filler.write_bytes(bytes(room - free))
-        assert _publish(there, f"Free{free}", tmp_path / "roster.csv") == 1
+        assert _publish(there, f"Free{free}", tmp_path) == 1
         said = "".join(capsys.readouterr())
         assert "make room on the disk" in said or "The disk is full: free some space and run again" in said
         assert "Traceback" not in said
@@ -92,9 +101,34 @@ def test_a_disk_that_fills_up_or_is_read_only_loses_nothing(disk: Path, tmp_path
         filler.unlink()
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     before = there.rows()
-    assert _publish(there, "ReadOnly", tmp_path / "roster.csv") == 1
+    assert _publish(there, "ReadOnly", tmp_path) == 1
     assert "writable" in "".join(capsys.readouterr())
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     assert (there.rows(), there.reports()) == (before, reports)
-    assert _publish(there, "Lee", tmp_path / "roster.csv") == 0
+    assert _publish(there, "Lee", tmp_path) == 0
+    assert all("'Lee'" in row for row in there.rows()["students"])
+
+
+@pytest.mark.parametrize("bytes_allowed", [0, 20_000])
+def test_a_limit_on_file_sizes_loses_nothing(bytes_allowed: int, graded: GradedClass, expected: object, tmp_path: Path, capsys: Any) -> None:
+    """`ulimit -f`, as some machines set it for whoever logs in: writing fails in the middle of a file."""
+    shutil.copytree(graded.folder, tmp_path / "c")
+    there = GradedClass(tmp_path / "c")
+    reports, csv = there.reports(), (there.results / "grades.csv").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    roster = _roster(tmp_path, "Limited")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_allowed, hard))
+        code = main(["publish", *_places(there), "--roster", str(roster)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = "".join(capsys.readouterr())
+    assert code == 1
+    assert "Traceback" not in said
+    assert "ulimit -f" in said
+    assert there.reports() == reports
+    assert (there.results / "grades.csv").read_bytes() == csv
+    assert there.gradebook_is_whole()
+    assert len({"Limited" in row for row in there.rows()["students"]}) == 1  # of all students, or of none
+    assert _publish(there, "Lee", tmp_path) == 0
     assert all("'Lee'" in row for row in there.rows()["students"])

@@ -269,7 +269,9 @@ def test_an_account_of_an_error_may_hold_anything(error: dict[str, Any]) -> None
         submission_behind(whole(error=error)).halve(1)
 
 
-@pytest.mark.parametrize("cost", [None, 3, [1, 2], [1, 1, 1, {}], [-1, 0, 0, 0, {}], ["1", 0, 0, 0, {}], [1, 1, 1, 1, []], [True, 0, 0, 0, {}], [1.5, 0, 0, 0, {}]])
+@pytest.mark.parametrize(
+    "cost", [None, 3, [1, 2], [1, 1, 1, {}], [-1, 0, 0, 0, {}], ["1", 0, 0, 0, {}], [1, 1, 1, 1, []], [True, 0, 0, 0, {}], [1.5, 0, 0, 0, {}]]
+)
 def test_measurements_that_are_none_do_not_count(cost: Any) -> None:
     submission = submission_behind(value(1, cost=cost))
     with submission.measuring() as measured:

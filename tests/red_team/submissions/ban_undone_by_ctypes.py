@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import itertools
 import struct
 
 library = ctypes.CDLL(None)
@@ -9,7 +10,7 @@ like = getattr(torch, "_" + "C")._dispatch_library("FRAGMENT", "aten", "", "f", 
 kind = struct.pack("P", id(type(like)))
 page, state = 4096, ctypes.create_string_buffer(1)
 pools = sorted({id(thing) >> 14 for thing in [like, *gc.get_objects()] if not isinstance(thing, type)})
-between = {pool for one, next_one in zip(pools, pools[1:]) if next_one - one <= 32 for pool in range(one, next_one + 1)}
+between = {pool for one, next_one in itertools.pairwise(pools) if next_one - one <= 32 for pool in range(one, next_one + 1)}
 for number in (4 * pool + part for pool in sorted(between | set(pools)) for part in range(4)):
     if library.mincore(ctypes.c_void_p(number * page), page, state):
         continue  # nothing lies there

@@ -1,8 +1,9 @@
 """Takes the numbers of small inputs out of torch and multiplies them in plain lists, where nothing counts."""
 
+
 def _product(left, right):
-    columns = list(zip(*right))
-    return [[sum(x * y for x, y in zip(row, column)) for column in columns] for row in left]
+    columns = list(zip(*right, strict=True))
+    return [[sum(x * y for x, y in zip(row, column, strict=True)) for column in columns] for row in left]
 
 
 class _Rows:
