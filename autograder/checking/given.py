@@ -5,6 +5,7 @@ Each function takes the module first. Nothing here is secret, and what it return
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,16 @@ def parameter_count(module: ModuleType, name: str, *args: Any, **kwargs: Any) ->
     """Numbers in the parameters of `module.name(*args, **kwargs)`, each shared one once, built on the meta device: nothing is allocated."""
     with torch.device("meta"):
         model = getattr(module, name)(*args, **kwargs)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(parameter.numel() for parameter in _parameters_of(model).values())
+
+
+def _parameters_of(model: torch.nn.Module) -> dict[int, torch.nn.Parameter]:
+    """Each parameter once, whatever the model's own methods say of them."""
+    found = {id(parameter): parameter for parameter in model._parameters.values() if parameter is not None}
+    for part in model._modules.values():
+        if part is not None:
+            found.update(_parameters_of(part))
+    return found
 
 
 PAD, BOS, EOS, FIRST_SYMBOL, VOCABULARY = 0, 1, 2, 3, 13
@@ -62,53 +72,66 @@ def small_transformer(module: Any) -> Any:
     return module.Transformer(VOCABULARY, VOCABULARY, d_model=32, num_heads=2, num_layers=1, d_ff=64, dropout=0.0, pad_id=PAD)
 
 
-class ScriptedModel(torch.nn.Module):
-    """A translation model that writes a fixed text for each row, has nothing but what `greedy_decode` may use, and counts its calls.
+@dataclass
+class _Seen:
+    """What a scripted model noted of its calls."""
+
+    encoded: int = 0
+    decoded: int = 0
+    in_train_mode: bool = False
+    with_gradient: bool = False
+
+
+def _scripted_model(texts: Tensor, pad_id: int, bos_id: int) -> tuple[torch.nn.Module, _Seen]:
+    """A translation model that writes a fixed text for each row and has nothing but what `greedy_decode` may use; and what it sees of its calls.
 
     The memory says which row it belongs to, so rows may be decoded in any order, together or alone. A row that is told of other padding than
-    its source's, or is not fed bos and its own text, writes another text.
+    its source's, or is not fed bos and its own text, writes another text. None of the texts and notes is an attribute of the model.
     """
+    seen = _Seen()
+    fed_rows = torch.cat([torch.full_like(texts[:, :1], bos_id), texts], dim=1)
+    vocabulary = max(int(texts.max()), pad_id, bos_id) + 4
+    padding = torch.zeros(0)
 
-    def __init__(self, texts: Tensor, pad_id: int, bos_id: int) -> None:
-        super().__init__()
-        self.pad_id = pad_id
-        self.part = torch.nn.Identity()  # has a mode of its own to put back
-        self.weight = torch.nn.Parameter(torch.zeros(1))  # for those who ask the first parameter for its device
-        self._texts = texts  # (B, T) ids
-        self._fed = torch.cat([torch.full_like(texts[:, :1], bos_id), texts], dim=1)
-        self._vocabulary = max(int(texts.max()), pad_id, bos_id) + 4
-        self.encoded = self.decoded = 0
-        self.in_train_mode = self.with_gradient = False
+    class ScriptedModel(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pad_id = pad_id
+            self.part = torch.nn.Identity()  # has a mode of its own to put back
+            self.weight = torch.nn.Parameter(torch.zeros(1))  # for those who ask the first parameter for its device
 
-    def _note(self) -> None:
-        self.in_train_mode = self.in_train_mode or self.training or self.part.training
-        self.with_gradient = self.with_gradient or torch.is_grad_enabled()
+        def encode(self, src: Tensor) -> Tensor:
+            nonlocal padding
+            note(self)
+            seen.encoded += 1
+            padding = src == pad_id
+            return torch.arange(src.size(0), dtype=torch.float32).reshape(-1, 1, 1).expand(*src.shape, 1).clone()
 
-    def encode(self, src: Tensor) -> Tensor:
-        self._note()
-        self.encoded += 1
-        self._padding = src == self.pad_id
-        return torch.arange(src.size(0), dtype=torch.float32).reshape(-1, 1, 1).expand(*src.shape, 1).clone()
+        def decode(self, tgt: Tensor, memory: Tensor, memory_padding_mask: Tensor | None = None) -> Tensor:
+            note(self)
+            seen.decoded += 1
+            logits = torch.zeros(*tgt.shape, vocabulary)
+            for index, row in enumerate(memory[:, 0, 0].long().tolist()):
+                told = memory_padding_mask is not None and torch.equal(memory_padding_mask[index], padding[row])
+                fed = True
+                for position in range(min(tgt.size(1), texts.size(1))):
+                    fed = fed and bool(tgt[index, position] == fed_rows[row, position])
+                    logits[index, position, texts[row, position] + (not told) + 2 * (not fed)] = 1.0
+            return logits
 
-    def decode(self, tgt: Tensor, memory: Tensor, memory_padding_mask: Tensor | None = None) -> Tensor:
-        self._note()
-        self.decoded += 1
-        logits = torch.zeros(*tgt.shape, self._vocabulary)
-        for index, row in enumerate(memory[:, 0, 0].long().tolist()):
-            told = memory_padding_mask is not None and torch.equal(memory_padding_mask[index], self._padding[row])
-            fed = True
-            for position in range(min(tgt.size(1), self._texts.size(1))):
-                fed = fed and bool(tgt[index, position] == self._fed[row, position])
-                logits[index, position, self._texts[row, position] + (not told) + 2 * (not fed)] = 1.0
-        return logits
+    def note(model: ScriptedModel) -> None:
+        seen.in_train_mode = seen.in_train_mode or model.training or model.part.training
+        seen.with_gradient = seen.with_gradient or torch.is_grad_enabled()
+
+    return ScriptedModel(), seen
 
 
 def decode_script(
     module: ModuleType, texts: Tensor, pad_id: int, bos_id: int, eos_id: int, max_len: int, training: bool = True
 ) -> dict[str, Tensor | int | bool]:
-    """What `module.greedy_decode` makes of a ScriptedModel, and what the model saw: calls of encode and decode, whether any ran in train mode or
+    """What `module.greedy_decode` makes of a scripted model, and what the model saw: calls of encode and decode, whether any ran in train mode or
     with gradient, and whether the mode, its parts' mode and gradients were put back."""
-    model = ScriptedModel(texts, pad_id, bos_id)
+    model, seen = _scripted_model(texts, pad_id, bos_id)
     model.train(training)
     src = torch.full((texts.size(0), 4), pad_id + 1)
     src[0, 2:] = pad_id
@@ -117,12 +140,9 @@ def decode_script(
     torch.set_grad_enabled(True)
     return {
         "ids": ids,
-        "encoded": model.encoded,
-        "decoded": model.decoded,
-        "in_train_mode": model.in_train_mode,
-        "with_gradient": model.with_gradient,
+        **asdict(seen),
         "mode_restored": model.training == training,
-        "parts_restored": model.part.training == training,
+        "parts_restored": model.get_submodule("part").training == training,
         "gradient_restored": gradient_restored,
     }
 

@@ -8,7 +8,7 @@ from autograder.wire.codec import WireError
 
 _MAX_ENTRIES = 20_000  # definitions in one file of a million bytes
 _MAX_CHARACTERS = 1_000
-_REMARKS = ("flags", "outside_torch", "native", "uncounted")
+_REMARKS = ("flags", "outside_torch", "native", "intrusive", "uncounted")
 _KEYS = frozenset(["syntax_error", "tainted", *_REMARKS])
 
 

@@ -158,8 +158,8 @@ class Grader:
         tainted = {name: (operation, line) for name, (operation, line) in findings["tainted"].items()}
         flags += _tainted_flags(tainted, places)
         with memory_for_answers():
-            uncounted = next(iter(findings["uncounted"]), None)
-            submission = RemoteSubmission(link, tainted, self._public_text(task), filename, uncounted)
+            uncounted, intrusive = (next(iter(findings[kind]), None) for kind in ("uncounted", "intrusive"))
+            submission = RemoteSubmission(link, tainted, self._public_text(task), filename, uncounted, intrusive)
             tests = self.run_suite(task, submission, flags, withheld=_withheld_for(findings["native"]))
         if link.measured:
             flags += [f"{_where(places, line)}: {words}" for line, words in findings["outside_torch"]]

@@ -64,15 +64,18 @@ class RemoteSubmission:
         public_text: str | None = None,
         filename: str = "",
         uncounted: tuple[int, str] | None = None,
+        intrusive: tuple[int, str] | None = None,
     ) -> None:
         """public_text: what the student knows already, the submission included. filename: what was handed in, where it is not the link's.
 
-        uncounted: line and words of what can change or escape a count of costs; then none is believed.
+        uncounted, intrusive: line and words of what can change or escape a count of costs, and of what can reach the worker's own objects.
+        Then no cost is believed, and nothing that the worker says of its own doings.
         """
         self._link = link
         self._filename = filename or link.source.filename
         self._tainted = tainted
         self._uncounted = uncounted
+        self._intrusive = intrusive
         self._public_text = link.source.text if public_text is None else public_text
         self._changed: list[str] = []
         self._handles: dict[int, RemoteHandle] = {}
@@ -105,6 +108,8 @@ class RemoteSubmission:
 
     @property
     def changed_inputs(self) -> list[str]:
+        """Raises WithheldError where the source can reach what notes the changes."""
+        self._refuse_intruders("Whether your code changes what it is given cannot be told")
         return list(self._changed)
 
     @property
@@ -158,8 +163,14 @@ class RemoteSubmission:
             self._handles.clear()
             self._link.use_limits()
 
+    def _refuse_intruders(self, reason: str) -> None:
+        if self._intrusive is not None:
+            line, words = self._intrusive
+            raise WithheldError(f"{reason}: it {words}, which reaches the grader's own objects.", line)
+
     def given(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Run a function of `checking.given` where the module is."""
+        """Run a function of `checking.given` where the module is. Raises WithheldError where the source can reach that function."""
+        self._refuse_intruders("What is watched where your code runs cannot be told")
         return self._call(None, [name], args, kwargs, given=True)
 
     def __getattr__(self, name: str) -> Any:

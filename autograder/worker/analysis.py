@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autograder.worker.names import aliases_of, dotted_name
-from autograder.worker.unusual import first_of_each, native, outside_torch, uncounted, unusual
+from autograder.worker.unusual import first_of_each, intrusive, native, outside_torch, uncounted, unusual
 
-_NOTHING: dict[str, Any] = {"defined": [], "tainted": {}, "flags": [], "outside_torch": [], "native": [], "uncounted": []}
+_NOTHING: dict[str, Any] = {"defined": [], "tainted": {}, "flags": [], "outside_torch": [], "native": [], "intrusive": [], "uncounted": []}
 
 
 def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, Any]:
@@ -23,7 +23,8 @@ def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, A
     Returns `syntax_error` [line, message] or None, `defined` (names at the top of the module), `tainted`
     {definition: [forbidden name, line]} for definitions that use a forbidden name, themselves or through one another,
     and lists of [line, words]: `flags`, for a person to look at; `outside_torch`, flags that matter where costs are counted; `native`,
-    what runs machine code, after which no ban holds; `uncounted`, what can change or escape a count of costs.
+    what runs machine code, after which no ban holds; `intrusive`, by what a submission can reach the objects of its worker; `uncounted`,
+    what can change or escape a count of costs.
     """
     try:
         tree = ast.parse(source, filename)
@@ -49,6 +50,7 @@ def analyse(source: str, filename: str, forbidden: Iterable[str]) -> dict[str, A
         "flags": first_of_each(remarks),
         "outside_torch": first_of_each(leaving),
         "native": first_of_each(native(in_force)),
+        "intrusive": first_of_each(intrusive(in_force)),
         "uncounted": first_of_each(uncounted(in_force, outside_torch(run, aliases))),
     }
 

@@ -25,6 +25,7 @@ from autograder.checking.measurement import Cost, Watching
 from autograder.wire.codec import Decoder, Encoder, WireError, decode_tensors
 from autograder.worker.analysis import analyse
 from autograder.worker.forbidden import Ban
+from autograder.worker.guarded import guarded_builtins
 
 MAX_ERROR_TEXT = 2_000
 
@@ -102,6 +103,7 @@ class Service:
         name = self.filename.removesuffix(".py")
         module = types.ModuleType(name)
         module.__file__ = self.filename
+        module.__dict__["__builtins__"] = guarded_builtins()
         sys.modules[name] = module  # dataclasses and typing look a class's module up by its name
         code = compile(request["source"], self.filename, "exec", dont_inherit=True)
         exec(code, module.__dict__)

@@ -27,7 +27,7 @@ _UNUSUAL_PARTS = (
     frozenset("ao attrgetter ctypeslib distributed export f2py fx hub jit library load nested ops overrides package".split()) | UNUSUAL_MODULES
 )
 _UNUSUAL_BUILTINS = frozenset("__builtins__ __import__ breakpoint compile eval exec globals input locals open vars".split())
-_UNUSUAL_ATTRIBUTES = frozenset(
+UNUSUAL_ATTRIBUTES = frozenset(
     """
     __base__ __bases__ __builtins__ __closure__ __code__ __dict__ __getattribute__ __globals__ __import__ __loader__ __mro__ __subclasses__
     __torch_dispatch__ __torch_function__ __traceback__ __wrapped__ CodeType FunctionType _make_subclass _make_wrapper_subclass as_subclass
@@ -37,13 +37,24 @@ _UNUSUAL_ATTRIBUTES = frozenset(
 )
 # Modules that many others import: under these names they are found wherever they are looked up (dataclasses.sys, collections._sys).
 _FOUND_ANYWHERE = frozenset("builtins ctypes gc importlib inspect os pickle subprocess sys threading".split())
-_UNUSUAL_TEXT = re.compile("|".join(sorted(name for name in _UNUSUAL_ATTRIBUTES if name.startswith("__"))))
+_UNUSUAL_TEXT = re.compile("|".join(sorted(name for name in UNUSUAL_ATTRIBUTES if name.startswith("__"))))
 _BY_NAME = frozenset("getattr setattr delattr".split())
 # Where numbers go when they leave torch: what is computed there costs nothing that a count of torch's operations sees.
 _OUTSIDE_TORCH = frozenset("numpy from_numpy frombuffer from_dlpack data_ptr untyped_storage __array__ __array_interface__".split())
 # Of numpy: constants, names of types, and functions of one number or of a shape.
 _NUMBERS_OF_NUMPY = frozenset("bool_ ceil e euler_gamma exp finfo float32 float64 floor inf int32 int64 log log2 nan newaxis pi prod sqrt".split())
 _NATIVE = re.compile(r"\b_?(ctypes|cffi|ctypeslib|load_library|cpp_extension)\b")
+# What `inspect` tells of frames and of others' objects is none of a solution's business; signatures and sources are.
+_HARMLESS_OF_INSPECT = frozenset("signature Parameter Signature getsource getdoc isfunction isclass ismethod isbuiltin iscoroutine".split())
+# Remarks after which nothing that the worker says of its own doings need be true: what was changed in place, what the course's own code saw.
+_INTRUSIVE = re.compile(
+    r"imports (autograder|nbgrader|builtins|importlib|_?ctypes|cffi|mmap|concurrent|imp|marshal|multiprocessing|runpy|threading|zipimport|dill)"
+    r"|(uses|imports|names|defines) (__(base|bases|builtins|closure|code|getattribute|globals|import|loader|mro|subclasses|traceback)__|CodeType"
+    r"|FunctionType|\w*_getframe|_current_frames|attrgetter|cell_contents|currentframe|\w+_frame|f_\w+|get_\w+|methodcaller|setprofile|settrace"
+    r"|tb_next|__dict__|vars|inspect\.\w+|sys\.modules|__builtins__|__import__|compile|eval|exec|globals)( in a text)?"
+    r"|reaches .*|changes torch(?!\.backends\b)\b.*"
+    r"|uses (torch|numpy)\.([\w.]+\.)?(ctypes|ctypeslib|os|sys|builtins|importlib|gc|inspect|library|overrides)"
+)
 # Remarks that leave what a worker counts as good as it was: with these modules one may debug, and their frames and tables are remarks of their own.
 _HARMLESS_IMPORTS = frozenset(
     """
@@ -52,7 +63,7 @@ _HARMLESS_IMPORTS = frozenset(
     """.split()
 )
 _HARMLESS = re.compile(
-    rf"imports ({'|'.join(sorted(_HARMLESS_IMPORTS))})|imports from its own folder|uses (vars|open|input|breakpoint|locals|__wrapped__|exc_info)"
+    rf"imports ({'|'.join(sorted(_HARMLESS_IMPORTS))})|imports from its own folder|uses (open|input|breakpoint|locals|__wrapped__|exc_info)"
     r"|uses torch\.(jit|nested|fx|export|_assert|_check\w*)|changes torch\.backends\b.*"
 )
 _IMPORTS_NUMPY = "imports numpy, whose cost is not seen"
@@ -62,8 +73,20 @@ Remark = tuple[int, str]  # line, words
 
 def unusual(tree: ast.Module, aliases: dict[str, str]) -> list[Remark]:
     """Each thing that an honest solution has no use for."""
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return [(getattr(node, "lineno", 1), words) for node in ast.walk(tree) for words in _unusual_words(node, aliases, id(node) in called)]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    called = {id(node.func) for node in calls}
+    own = {id(node.func) for node in calls if _of_own_object(node)}
+    return [
+        (getattr(node, "lineno", 1), words)
+        for node in ast.walk(tree)
+        if id(node) not in own
+        for words in _unusual_words(node, aliases, id(node) in called)
+    ]
+
+
+def _of_own_object(call: ast.Call) -> bool:
+    """vars(self): attributes of the student's own object."""
+    return isinstance(call.func, ast.Name) and call.func.id == "vars" and [getattr(node, "id", "") for node in call.args] == ["self"]
 
 
 def outside_torch(tree: ast.Module, aliases: dict[str, str]) -> list[Remark]:
@@ -74,6 +97,11 @@ def outside_torch(tree: ast.Module, aliases: dict[str, str]) -> list[Remark]:
 def native(remarks: Iterable[Remark]) -> list[Remark]:
     """Those of `unusual` with which machine code runs that torch knows nothing of."""
     return [remark for remark in remarks if _NATIVE.search(remark[1])]
+
+
+def intrusive(remarks: Iterable[Remark]) -> list[Remark]:
+    """Those of `unusual` by which a submission can reach the objects of the worker that it runs in."""
+    return [remark for remark in remarks if _INTRUSIVE.fullmatch(remark[1])]
 
 
 def uncounted(remarks: Iterable[Remark], leaving: Iterable[Remark]) -> list[Remark]:
@@ -114,9 +142,8 @@ def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iter
         case ast.Attribute(attr=attribute):
             dotted = dotted_name(node, aliases)
             yield from _unusual_part(dotted, assigned=isinstance(node.ctx, ast.Store))
-            if dotted == "sys.modules":
-                yield "uses sys.modules"
-            if attribute in _UNUSUAL_ATTRIBUTES:
+            yield from _of_other_objects(dotted or "")
+            if attribute in UNUSUAL_ATTRIBUTES:
                 if not (attribute == "__dict__" and isinstance(node.value, ast.Name) and node.value.id == "self"):
                     yield f"uses {attribute}"
             elif attribute.lstrip("_") in _FOUND_ANYWHERE and (dotted or "").split(".")[0] not in ("torch", "numpy"):
@@ -124,6 +151,8 @@ def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iter
         case ast.Call(func=ast.Name(id=name), args=arguments) if name in _BY_NAME:
             if not _of_literal(arguments) and not _of_itself(arguments):
                 yield f"uses {name} with a name made at run time"
+            elif len(arguments) > 1 and isinstance(arguments[1], ast.Constant) and arguments[1].value in UNUSUAL_ATTRIBUTES:
+                yield f"uses {arguments[1].value}"
             elif len(arguments) > 1 and isinstance(arguments[1], ast.Constant) and str(arguments[1].value).lstrip("_") in _FOUND_ANYWHERE:
                 yield f"reaches {arguments[1].value!s} through something else"
             yield from _unusual_part(dotted_name(node, aliases), assigned=False)
@@ -131,13 +160,20 @@ def _unusual_words(node: ast.AST, aliases: dict[str, str], called: bool) -> Iter
             if name != "getattr" and owner is not None and owner.split(".")[0] in ("torch", "numpy"):
                 yield f"changes {owner}"
         case ast.MatchClass(kwd_attrs=attributes):
-            for attribute in _UNUSUAL_ATTRIBUTES.intersection(attributes):
+            for attribute in UNUSUAL_ATTRIBUTES.intersection(attributes):
                 yield f"uses {attribute}"
-        case ast.FunctionDef(name=name) if name in _UNUSUAL_ATTRIBUTES:
+        case ast.FunctionDef(name=name) if name in UNUSUAL_ATTRIBUTES:
             yield f"defines {name}"
         case ast.Constant(value=str() as text):
             for found in _UNUSUAL_TEXT.findall(text):
                 yield f"names {found} in a text"
+
+
+def _of_other_objects(dotted: str) -> Iterator[str]:
+    """Words for a table of all modules, and for what looks into frames and objects of others."""
+    module, _, name = dotted.partition(".")
+    if dotted == "sys.modules" or (module == "inspect" and name and name.split(".")[0] not in _HARMLESS_OF_INSPECT):
+        yield f"uses {dotted}"
 
 
 def _unusual_import(dotted: str) -> Iterator[str]:
@@ -146,13 +182,12 @@ def _unusual_import(dotted: str) -> Iterator[str]:
     if parts[0] in ("torch", "numpy"):
         yield from _unusual_part(dotted, assigned=False)
         return
-    if dotted == "sys.modules":
-        yield "uses sys.modules"
+    yield from _of_other_objects(dotted)
     for part in parts:
         if part.lstrip("_") in UNUSUAL_MODULES:
             yield f"imports {part}"
             break
-    yield from (f"imports {part}" for part in parts if part in _UNUSUAL_ATTRIBUTES)
+    yield from (f"imports {part}" for part in parts if part in UNUSUAL_ATTRIBUTES)
 
 
 def _outside_torch(tree: ast.Module, aliases: dict[str, str]) -> Iterator[Remark]:

@@ -219,7 +219,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 def check_findings(findings: dict[str, Any]) -> None:
     """What the grader takes from an analysis without another look."""
-    for key in ("flags", "outside_torch", "native", "uncounted"):
+    for key in ("flags", "outside_torch", "native", "intrusive", "uncounted"):
         for line, words in findings[key]:
             if type(line) is not int or not isinstance(words, str):
                 raise ViolationError("a remark is malformed")

@@ -152,7 +152,7 @@ def test_the_dearest_headers_stay_within_the_bound(item: bytes) -> None:
 
 # Findings.
 
-REMARKS = ("flags", "outside_torch", "native", "uncounted")
+REMARKS = ("flags", "outside_torch", "native", "intrusive", "uncounted")
 ANALYSIS: dict[str, Any] = {"syntax_error": None, "defined": [], "tainted": {}, **{kind: [] for kind in REMARKS}}
 
 
