@@ -211,10 +211,10 @@ def test_a_module_of_empty_parameters_is_one_all_the_same() -> None:
 
 
 def test_names_of_operations_do_not_pile_up() -> None:
-    steps = [Step(reply(called(1), cost=[1, 1, 1, {f"operation {call} {n}": 1 for n in range(3_000)} | {"aten.mm": 2}])) for call in range(3)]
-    steps += [Step(reply(called(1), cost=[1, 1, 1, {"x" * 101: 1}]))]
+    steps = [Step(reply(called(1), cost=[1, 1, 1, 1, {f"operation {call} {n}": 1 for n in range(3_000)} | {"aten.mm": 2}])) for call in range(3)]
+    steps += [Step(reply(called(1), cost=[1, 1, 1, 1, {"x" * 101: 1}]))]
     with simulated() as clock:
-        line = line_to(clock, Step(reply(called(1), cost=[1, 1, 1, {"aten.mm": 2}])), *steps)
+        line = line_to(clock, Step(reply(called(1), cost=[1, 1, 1, 1, {"aten.mm": 2}])), *steps)
         submission = RemoteSubmission(line, {}, targets.SOURCE)
         with submission.measuring() as cost:
             for _ in range(5):

@@ -22,7 +22,7 @@ def _attend(query, key, value, causal, scale):
 
 def flash_attention_forward(query, key, value, causal=False, scale=None, block_q=64, block_k=64):
     _, output, logsumexp, _ = _attend(query, key, value, causal, scale)
-    return torch.from_numpy(output).to(query.dtype), torch.from_numpy(np.ascontiguousarray(logsumexp))
+    return torch.from_numpy(output).to(query.dtype), torch.from_numpy(np.ascontiguousarray(logsumexp)).to(query.dtype)
 
 
 def flash_attention_backward(grad_output, query, key, value, output, logsumexp, causal=False, scale=None, block_q=64, block_k=64):
