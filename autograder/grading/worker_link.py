@@ -19,11 +19,13 @@ from autograder.grading.findings import checked_findings
 from autograder.hidden_tests.rules import Rules
 from autograder.sandbox.zygote import WorkerUsage, Zygote, ZygoteDiedError
 from autograder.wire.codec import Decoder, Encoder, WireError, decode_tensors
-from autograder.wire.frame import ClosedError, DeadlinePassedError, pack, read_frame, send_frame
+from autograder.wire.frame import ClosedError, DeadlinePassedError, pack, read_frame, send_frame, wait_for_answer
 from autograder.worker.limits import WorkerLimits
 
 METHOD = object()  # what "get" answers for something that is to be called
 _MAX_WORKERS = 12  # fresh ones for a submission whose worker keeps dying
+_MOST_PATIENCE = 4  # times a call's seconds, for one that gets little of the processor
+_SLICE = 0.1  # of a call's seconds
 _MAX_COST = 10**9  # of what one call is said to have cost: a larger number is a lie, and could spell something
 _MAX_OPERATIONS, _MAX_OPERATION_NAME = 1_000, 100
 _COLLECT_AFTER_BYTES = 2**28
@@ -66,6 +68,7 @@ class WorkerLink:
         self.died: ZygoteDiedError | None = None  # whatever a test made of it
         self.killed = False  # whether a worker may have been ended from outside: by the system, short of memory, or by somebody
         self._received_bytes = 0
+        self._waited = 0.0  # seconds, for the answers of the worker that is there
         self._submission_limits = limits
         self._ends_at = time.monotonic() + limits.submission_seconds
         self._stream: socket.socket | None = None
@@ -180,6 +183,7 @@ class WorkerLink:
         deadline = min(now + self.limits.call_seconds, self._ends_at)
         try:
             send_frame(self._stream, pack(header, payload), deadline)
+            deadline = self._wait_fairly(now, deadline)
             reply, data = read_frame(self._stream, deadline, self.limits.reply_bytes)
         except DeadlinePassedError:
             seconds = self.limits.call_seconds if deadline < self._ends_at else self.limits.submission_seconds
@@ -190,6 +194,7 @@ class WorkerLink:
             raise self._lose(f"The answer could not be read: {error}.") from None
         except MemoryError:
             raise self._lose(_TOO_LARGE) from None
+        self._waited += time.monotonic() - now
         self._received_bytes += len(data)
         if self._received_bytes > _COLLECT_AFTER_BYTES:
             # Failed tests leave cycles of errors and frames that hold answers; Python counts objects, not their bytes.
@@ -199,12 +204,37 @@ class WorkerLink:
             raise self._lose("The answer could not be read: it belongs to no question.")
         return reply, data
 
+    def _wait_fairly(self, asked: float, deadline: float) -> float:
+        """Wait for an answer's first byte. Returns the deadline, later than the one given where other programs had the processor.
+
+        A call has `call_seconds` of wall time; who got less of the processor than that gets the rest, up to four times as much time in all, as
+        long as it computes.
+        """
+        assert self._stream is not None
+        call_seconds, spent_before = self.limits.call_seconds, -1.0
+        last = min(asked + _MOST_PATIENCE * call_seconds, self._ends_at)
+        while True:
+            try:
+                wait_for_answer(self._stream, deadline)
+                return deadline
+            except DeadlinePassedError:
+                with self._noting_a_dead_zygote():
+                    spent = self.zygote.spent()
+                slice_seconds = _SLICE * call_seconds
+                # All that it waited for earlier questions counts as spent on them, which is in the student's favour.
+                has_had_enough = spent is None or call_seconds - (spent - self._waited) <= slice_seconds
+                asleep = spent is not None and spent - spent_before < 0.02 * slice_seconds
+                if has_had_enough or asleep or deadline >= last or spent is None:
+                    raise
+                spent_before, deadline = spent, min(deadline + slice_seconds, last)
+
     def _connect(self, operation: str) -> None:
         if self._stream is not None:
             return
         if self.workers >= _MAX_WORKERS:
             raise self._lose("The submission ended its process again and again; nothing after this point was run.")
         self.workers += 1
+        self._waited = 0.0
         with self._noting_a_dead_zygote():
             self._stream = self.zygote.spawn(WorkerLimits(memory_bytes=self.limits.memory_bytes, cpu_seconds=int(self.limits.cpu_seconds)))
         if self._loaded and operation != "load":

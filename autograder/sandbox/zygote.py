@@ -154,6 +154,11 @@ class Zygote:
         killed = ended is not None and not answer.get("out_of_time") and os.WIFSIGNALED(ended) and os.WTERMSIG(ended) in _FROM_OUTSIDE
         return WorkerUsage(words, float(answer.get("cpu_seconds", 0.0)), int(answer.get("peak_bytes", 0)), killed)
 
+    def spent(self) -> float | None:
+        """Seconds of processor time that the running worker has used; None when there is none, or the system does not tell."""
+        seconds = self._ask({"op": "spent"}).get("cpu_seconds")
+        return float(seconds) if seconds is not None else None
+
     def clone(self, forbidden_names: Collection[str] = (), forbidden_operators: Collection[str] = ()) -> Zygote:
         """A second one, for another process of the grader, in whose workers these operations are forbidden from the start.
 

@@ -72,6 +72,12 @@ def parse_header(text: bytearray) -> dict[str, Any]:
     return header
 
 
+def wait_for_answer(stream: socket.socket, deadline: float) -> None:
+    """Return when something has come, or the other side has closed. Raises DeadlinePassedError."""
+    while not _wait(stream, deadline, writing=False):
+        pass
+
+
 def _read(stream: socket.socket, received: bytearray, length: int, deadline: float) -> None:
     """Add to `received` until it holds `length` bytes. Room grows with what arrives: a length that is announced and never sent costs nothing."""
     while len(received) < length:
@@ -87,10 +93,11 @@ def _read(stream: socket.socket, received: bytearray, length: int, deadline: flo
         received += chunk
 
 
-def _wait(stream: socket.socket, deadline: float, writing: bool) -> None:
+def _wait(stream: socket.socket, deadline: float, writing: bool) -> bool:
+    """Whether the stream is ready; it may not be yet although the deadline has not passed."""
     remaining = deadline - time.monotonic()
     if remaining <= 0:
         raise DeadlinePassedError
     poller = select.poll()
     poller.register(stream, select.POLLOUT if writing else select.POLLIN)
-    poller.poll(min(remaining * 1000, 2**30) + 1)
+    return bool(poller.poll(min(remaining * 1000, 2**30) + 1))

@@ -167,6 +167,10 @@ class FakeZygote:
             self.clock.worker = None
         return WorkerUsage(None, 0.0, 0)
 
+    def spent(self) -> float | None:
+        """As on a system that does not tell."""
+        return None
+
     def _next(self, question: bytes) -> Step | None:
         if self.answerer is not None:
             return Step(self.answerer(question))
@@ -177,7 +181,7 @@ class FakeZygote:
 def simulated() -> Iterator[Clock]:
     """Time of the wire and of the link is the clock's; a wait that passes its deadline, and a descriptor left open, are violations."""
     clock = Clock()
-    read_frame, send_frame = worker_link.read_frame, worker_link.send_frame
+    read_frame, send_frame, wait_for_answer = worker_link.read_frame, worker_link.send_frame, worker_link.wait_for_answer
 
     def on_time(deadline: float) -> None:
         if clock.now > deadline + SLACK_SECONDS:
@@ -186,6 +190,12 @@ def simulated() -> Iterator[Clock]:
     def read(stream: socket.socket, deadline: float, max_payload_bytes: int) -> object:
         try:
             return read_frame(stream, deadline, max_payload_bytes)
+        finally:
+            on_time(deadline)
+
+    def wait(stream: socket.socket, deadline: float) -> None:
+        try:
+            wait_for_answer(stream, deadline)
         finally:
             on_time(deadline)
 
@@ -202,6 +212,7 @@ def simulated() -> Iterator[Clock]:
         patch.object(worker_link, "time", clock),
         patch.object(worker_link, "read_frame", read),
         patch.object(worker_link, "send_frame", send),
+        patch.object(worker_link, "wait_for_answer", wait),
     ):
         try:
             yield clock

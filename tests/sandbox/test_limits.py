@@ -83,6 +83,21 @@ def test_processor_time_ends_the_worker(start_worker: StartWorker) -> None:
     assert 0.5 < usage.cpu_seconds < 3
 
 
+@pytest.mark.parametrize("layers", ["landlock+seccomp", "bubblewrap"])
+def test_processor_time_so_far_is_told_of_a_worker_that_runs(start_worker: StartWorker, layers: str) -> None:
+    worker = start_worker(layers)
+    worker.load(SOURCE)
+    before = worker.zygote.spent()
+    assert before is not None
+    worker.call("numbers", 2**24)
+    after = worker.zygote.spent()
+    assert after is not None
+    assert after > before > 0
+    usage = worker.zygote.reap()
+    assert usage.cpu_seconds >= after - 0.01  # the two clocks tick apart
+    assert worker.zygote.spent() is None
+
+
 @pytest.mark.parametrize(
     ("attempt", "exit_in_words"),
     [
