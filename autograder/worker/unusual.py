@@ -41,11 +41,16 @@ _UNUSUAL_TEXT = re.compile("|".join(sorted(name for name in UNUSUAL_ATTRIBUTES i
 _BY_NAME = frozenset("getattr setattr delattr".split())
 # Where numbers go when they leave torch: what is computed there costs nothing that a count of torch's operations sees.
 _OUTSIDE_TORCH = frozenset("numpy from_numpy frombuffer from_dlpack data_ptr untyped_storage __array__ __array_interface__".split())
-# Of numpy: constants, names of types, and functions of one number or of a shape.
-_NUMBERS_OF_NUMPY = frozenset("bool_ ceil e euler_gamma exp finfo float32 float64 floor inf int32 int64 log log2 nan newaxis pi prod sqrt".split())
+# Of numpy: constants, names of types, and functions of one number, of a shape, or element by element: no products.
+_NUMBERS_OF_NUMPY = frozenset(
+    """
+    abs arange bool_ ceil clip e euler_gamma exp finfo float16 float32 float64 floor iinfo inf int32 int64 isfinite isinf isnan log log2 maximum
+    minimum mod nan newaxis pi prod round sign sqrt
+    """.split()
+)
 _NATIVE = re.compile(r"\b_?(ctypes|cffi|ctypeslib|load_library|cpp_extension)\b")
 # What `inspect` tells of frames and of others' objects is none of a solution's business; signatures and sources are.
-_HARMLESS_OF_INSPECT = frozenset("signature Parameter Signature getsource getdoc isfunction isclass ismethod isbuiltin iscoroutine".split())
+_HARMLESS_OF_INSPECT = frozenset("signature Parameter Signature getsource getdoc getfullargspec isfunction isclass ismethod".split())
 # Remarks after which nothing that the worker says of its own doings need be true: what was changed in place, what the course's own code saw.
 _INTRUSIVE = re.compile(
     r"imports (autograder|nbgrader|builtins|importlib|_?ctypes|cffi|mmap|concurrent|imp|marshal|multiprocessing|runpy|threading|zipimport|dill)"

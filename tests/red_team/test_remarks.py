@@ -105,7 +105,7 @@ COUNTED = (
     "import gc; gc.collect()",
     "import sys, os, inspect, time, tracemalloc",
     "import inspect; inspect.signature(len)",
-    "import numpy as np; np.sqrt(8), np.inf, np.prod((2, 3))",
+    "import numpy as np; np.sqrt(8), np.inf, np.prod((2, 3)), np.minimum(3, 4), np.arange(0, 9, 2)",
     "getattr(self, name)",
     "self.__dict__",
     "x.tolist(), x.item()",
