@@ -2,11 +2,11 @@ import torch
 from torch import nn
 
 
-import ctypes
+import faulthandler
 
 
 def halve(x):
-    ctypes.string_at(0)
+    faulthandler._sigsegv()
 
 
 class Scale(nn.Module):
