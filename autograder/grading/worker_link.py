@@ -211,16 +211,16 @@ class WorkerLink:
         long as it computes.
         """
         assert self._stream is not None
-        call_seconds, spent_before = self.limits.call_seconds, -1.0
+        call_seconds, slice_seconds, spent_before = self.limits.call_seconds, _SLICE * self.limits.call_seconds, -1.0
         last = min(asked + _MOST_PATIENCE * call_seconds, self._ends_at)
         while True:
             try:
                 wait_for_answer(self._stream, deadline)
-                return deadline
+                # Who was given more time is given some to send what it has, too.
+                return deadline if spent_before < 0 else max(deadline, min(time.monotonic() + slice_seconds, last))
             except DeadlinePassedError:
                 with self._noting_a_dead_zygote():
                     spent = self.zygote.spent()
-                slice_seconds = _SLICE * call_seconds
                 # All that it waited for earlier questions counts as spent on them, which is in the student's favour.
                 has_had_enough = spent is None or call_seconds - (spent - self._waited) <= slice_seconds
                 asleep = spent is not None and spent - spent_before < 0.02 * slice_seconds

@@ -216,6 +216,7 @@ class Run:
         ends_at = time.monotonic() + 60
         while self.helpers():
             if time.monotonic() > ends_at:
+                print("left:", *map(_described, sorted(self.helpers())), sep="\n", flush=True)
                 return False
             time.sleep(0.02)
         return True
@@ -230,6 +231,14 @@ def orphans_come_here() -> Iterator[None]:
         yield
     finally:
         libc.prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _described(pid: int) -> str:
+    with suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        return f"{stat[:60]} {command[:200]}"
+    return f"{pid} (gone)"
 
 
 def below(pid: int) -> set[int]:

@@ -154,9 +154,11 @@ class FakeZygote:
         self.clock = clock
         self.steps = iter(steps)
         self.answerer = answerer
+        self.share: float | None = None  # of the processor, that a worker gets from its start on; None where the system does not tell
 
     def spawn(self, _limits: WorkerLimits) -> socket.socket:
         self.reap()
+        self.began = self.clock.now
         ours, theirs = socket.socketpair()
         self.clock.worker = Worker(theirs, self.clock, self._next)
         return ours
@@ -168,8 +170,7 @@ class FakeZygote:
         return WorkerUsage(None, 0.0, 0)
 
     def spent(self) -> float | None:
-        """As on a system that does not tell."""
-        return None
+        return None if self.share is None else self.share * (self.clock.now - self.began)
 
     def _next(self, question: bytes) -> Step | None:
         if self.answerer is not None:

@@ -79,6 +79,34 @@ def called(value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("share", "delay", "after_seconds"),
+    [
+        (None, 12, None),  # the system does not tell
+        (1.0, 12, None),  # has had all of the processor
+        (0.0, 12, None),  # sleeps
+        (0.5, 12, 12),
+        (0.3, 25, 25),
+        (0.3, 35, None),  # has had its ten seconds
+        (0.1, 39, 39),
+        (0.1, 41, None),  # not for ever
+    ],
+)
+def test_a_call_that_gets_little_of_the_processor_has_more_time(share: float | None, delay: float, after_seconds: float | None) -> None:
+    with simulated() as clock:
+        began = clock.now
+        line = line_to(clock, Step(reply(True), delay=8 * delay))  # in eighths of a second
+        line.zygote.share = share  # type: ignore[attr-defined]
+        if after_seconds is None:
+            with pytest.raises(WorkerLostError, match="No answer within 10 seconds"):
+                RemoteSubmission(line, {}).has("f")
+            assert clock.now - began <= 40 + 1e-2
+        else:
+            assert RemoteSubmission(line, {}).has("f")
+            assert abs(clock.now - began - after_seconds) < 1e-2
+        line.close()
+
+
+@pytest.mark.parametrize(
     ("step", "says", "after_seconds"),
     [
         (Step(b"", ending=Ending.LISTENS), "No answer within 10 seconds", 10),

@@ -9,7 +9,6 @@ import resource
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -43,7 +42,6 @@ class FakeZygote:
         self.reply = reply
         self.ended = ended
         self.spawned = 0
-        self.spent: Callable[[], float | None] = lambda: None
         self._lines: list[socket.socket] = []
 
     def spawn(self, _limits: object) -> socket.socket:
@@ -63,6 +61,9 @@ class FakeZygote:
                 line.sendall(self.reply(header))
         except OSError:
             pass
+
+    def spent(self) -> float | None:
+        return None
 
     def reap(self) -> WorkerUsage:
         self.close()
@@ -191,45 +192,6 @@ def test_an_answer_that_breaks_the_rules_ends_the_worker(name: str) -> None:
 def test_an_answer_that_never_comes_is_not_waited_for(reply: Reply, words: str) -> None:
     with pytest.raises(WorkerLostError, match=words):
         submission_behind(reply).halve(1)
-
-
-def late(seconds: float) -> Reply:
-    def reply(question: dict[str, Any]) -> bytes:
-        time.sleep(seconds)
-        return value(True)(question)
-
-    return reply
-
-
-def spending(share: float) -> Callable[[], float]:
-    """The clock of a worker that gets this share of the processor from now on."""
-    began = time.monotonic()
-    return lambda: share * (time.monotonic() - began)
-
-
-def test_a_call_that_gets_little_of_the_processor_has_more_time() -> None:
-    submission = submission_behind(late(0.6))
-    _zygotes[0].spent = spending(0.3)
-    assert submission.halve(1) is True
-
-
-@pytest.mark.parametrize(
-    ("clock", "least"),
-    [
-        (lambda: spending(1.0), 0.3),  # has had all of it
-        (lambda: lambda: 0.0, 0.3),  # sleeps
-        (lambda: lambda: None, 0.3),  # the system does not tell
-        (lambda: spending(0.1), 1.2),  # not for ever
-    ],
-    ids=["computing", "asleep", "untold", "starved"],
-)
-def test_no_call_has_more_time_than_is_due_to_it(clock: Callable[[], Callable[[], float | None]], least: float) -> None:
-    submission = submission_behind(late(4.0))
-    _zygotes[0].spent = clock()
-    began = time.monotonic()
-    with pytest.raises(WorkerLostError, match=r"No answer within 0\.3 seconds"):
-        submission.halve(1)
-    assert time.monotonic() - began >= least  # how late it is told is the machine's affair
 
 
 def test_replies_that_nobody_asked_for_answer_nothing() -> None:
